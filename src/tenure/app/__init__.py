@@ -1,0 +1,1 @@
+"""Wiring: a workspace in, answers out; the composition of the report."""

@@ -1,0 +1,1 @@
+"""What people see: command line, pages, the report. Thin: parse, call, present."""
