@@ -1,0 +1,150 @@
+"""Who reads the facts? DuckDB on a laptop (default), Spark on a cluster: the same files, the same statements."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tenure.errors import BadInput, Failed, UnknownName
+from tenure.lake.portable import DUCKDB, SPARK, Dialect
+from tenure.lake.tables import Column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ENGINES = ("duckdb", "spark")
+_SPARK_TYPES = {
+    "VARCHAR": "STRING",
+    "BIGINT": "BIGINT",
+    "DOUBLE": "DOUBLE",
+    "BOOLEAN": "BOOLEAN",
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
+    "DATE": "DATE",
+    "DECIMAL(38,12)": "DECIMAL(38,12)",
+}
+
+
+class Engine(Protocol):
+    """Reads Parquet files and answers statements as Arrow tables."""
+
+    name: str
+    dialect: Dialect
+
+    def source(self, table: str, files: Sequence[str], columns: Sequence[Column], all_null: frozenset[str]) -> str:
+        """A select over the files with every column of the schema; columns known to be empty are written as NULL."""
+        ...
+
+    def table(self, sql: str) -> pa.Table:
+        """The statement's answer."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of memory and files."""
+        ...
+
+
+def _select_list(columns: Sequence[Column], all_null: frozenset[str], types: dict[str, str] | None) -> str:
+    parts = []
+    for column in columns:
+        kind = types[column.sql_type] if types else column.sql_type
+        parts.append(f"CAST(NULL AS {kind}) AS {column.name}" if column.name in all_null else column.name)
+    return ", ".join(parts)
+
+
+class DuckDB:
+    """DuckDB in this process: two cores and a spill folder are enough for tens of millions of rows."""
+
+    name = "duckdb"
+    dialect = DUCKDB
+
+    def __init__(self, memory_limit: str | None = None, threads: int | None = None) -> None:
+        import duckdb
+
+        self._scratch = tempfile.TemporaryDirectory(prefix="tenure-spill-", ignore_cleanup_errors=True)
+        self.connection = duckdb.connect()
+        self.connection.execute("SET TimeZone = 'UTC'")
+        self.connection.execute("SET temp_directory = ?", [self._scratch.name])
+        # Results carry their own ORDER BY; keeping the files' order would only cost memory.
+        self.connection.execute("SET preserve_insertion_order = false")
+        self.connection.execute("SET enable_progress_bar = false")
+        if memory_limit:
+            self.connection.execute("SET memory_limit = ?", [memory_limit])
+        if threads:
+            self.connection.execute("SET threads = ?", [threads])
+
+    def source(self, table: str, files: Sequence[str], columns: Sequence[Column], all_null: frozenset[str]) -> str:
+        """See Engine.source; the select names the files itself, so that `--sql` can be run anywhere."""
+        if not files:
+            empty = ", ".join(f"CAST(NULL AS {column.sql_type}) AS {column.name}" for column in columns)
+            return f"SELECT {empty} WHERE 1 = 0"
+        listed = ", ".join(self.dialect.literal(path) for path in files)
+        return f"SELECT {_select_list(columns, all_null, None)} FROM read_parquet([{listed}], union_by_name = true)"
+
+    def table(self, sql: str) -> pa.Table:
+        """See Engine.table."""
+        import duckdb
+
+        try:
+            return self.connection.execute(sql).to_arrow_table()
+        except duckdb.OutOfMemoryException as error:
+            raise Failed(f"the engine ran out of memory: {error}; set a higher memory_limit or use Spark") from error
+
+    def close(self) -> None:
+        """See Engine.close."""
+        self.connection.close()
+        self._scratch.cleanup()
+
+
+class Spark:
+    """Apache Spark: the same statements on a cluster, or on this machine to see that they agree."""
+
+    name = "spark"
+    dialect = SPARK
+
+    def __init__(self, session: Any = None) -> None:
+        try:
+            from pyspark.sql import SparkSession
+        except ImportError:
+            raise BadInput(
+                "the engine 'spark' needs the extra `spark`: pip install 'tenure[spark]' and Java 17"
+            ) from None
+        self.session = session or (
+            SparkSession.builder.appName("tenure")
+            .config("spark.sql.session.timeZone", "UTC")
+            .config("spark.ui.enabled", "false")
+            .config("spark.ui.showConsoleProgress", "false")
+            .config("spark.sql.shuffle.partitions", "8")
+            .getOrCreate()
+        )
+        self.session.conf.set("spark.sql.session.timeZone", "UTC")
+
+    def source(self, table: str, files: Sequence[str], columns: Sequence[Column], all_null: frozenset[str]) -> str:
+        """See Engine.source; the files stand behind a temporary view raw_<table>."""
+        if not files:
+            empty = ", ".join(f"CAST(NULL AS {_SPARK_TYPES[c.sql_type]}) AS {c.name}" for c in columns)
+            return f"SELECT {empty} WHERE 1 = 0"
+        schema = ", ".join(f"{column.name} {_SPARK_TYPES[column.sql_type]}" for column in columns)
+        self.session.read.schema(schema).parquet(*files).createOrReplaceTempView(f"raw_{table}")
+        return f"SELECT {_select_list(columns, all_null, _SPARK_TYPES)} FROM raw_{table}"
+
+    def table(self, sql: str) -> pa.Table:
+        """See Engine.table."""
+        return self.session.sql(sql).toArrow()
+
+    def close(self) -> None:
+        """Leaves the session running: starting one takes seconds, and others may share it."""
+
+
+def open_engine(name: str, *, memory_limit: str | None = None, threads: int | None = None) -> Engine:
+    """The engine called `name`.
+
+    Raises UnknownName for any other, BadInput where its extra is not installed.
+    """
+    if name == "duckdb":
+        return DuckDB(memory_limit, threads)
+    if name == "spark":
+        return Spark()
+    raise UnknownName.of("engine", name, ENGINES)
+
+

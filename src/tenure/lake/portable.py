@@ -1,0 +1,169 @@
+"""The few expressions on which the engines differ, each in one place with a parity test.
+
+Statements are written once, in the SQL that DuckDB and Spark share. Inside a statement an instant is a BIGINT of
+microseconds since 1970 (UTC) and a day the BIGINT number of days since 1970 in the company's zone: integers mean the
+same everywhere, time zone functions do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from tenure.kernel.time import offsets
+
+DAY_US = 86_400_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def micros(at: datetime) -> int:
+    """An instant as microseconds since 1970."""
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def from_micros(us: int) -> datetime:
+    """Microseconds since 1970 as an instant."""
+    return EPOCH + timedelta(microseconds=us)
+
+
+def day_number(day: date) -> int:
+    """A day as the number of days since 1970."""
+    return day.toordinal() - 719163
+
+
+def from_day_number(number: int) -> date:
+    """The day with that number."""
+    return date.fromordinal(number + 719163)
+
+
+def text(value: str) -> str:
+    """A text literal, safely quoted for both engines (Spark reads backslashes, so they are doubled there)."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def name(column: str) -> str:
+    """A column name as it is where it is plain; other names never reach a statement."""
+    if not column.replace("_", "").isalnum() or not column.isascii():
+        raise ValueError(f"not a plain column name: {column!r}")
+    return column
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one engine writes what the other writes differently."""
+
+    engine: str
+
+    @property
+    def spark(self) -> bool:
+        """Whether this is Spark."""
+        return self.engine == "spark"
+
+    def literal(self, value: str) -> str:
+        """A text literal."""
+        return text(value.replace("\\", "\\\\")) if self.spark else text(value)
+
+    def micros(self, column: str) -> str:
+        """A timestamp column as microseconds since 1970."""
+        return f"unix_micros({column})" if self.spark else f"epoch_us({column})"
+
+    def day_of_date(self, column: str) -> str:
+        """A date column as a day number."""
+        return f"CAST(unix_date({column}) AS BIGINT)" if self.spark else f"CAST({column} - DATE '1970-01-01' AS BIGINT)"
+
+    def div(self, a: str, b: str) -> str:
+        """Integer division of non-negative BIGINTs, cut."""
+        return f"(({a}) div ({b}))" if self.spark else f"(({a}) // ({b}))"
+
+    def add_months(self, us: str, months: int) -> str:
+        """Microseconds moved by calendar months in UTC, clipped to the month's last day."""
+        if self.spark:
+            return f"unix_micros(timestamp_micros({us}) + make_interval(0, {months}))"
+        return f"epoch_us(make_timestamp({us}) + INTERVAL {months} MONTH)"
+
+    def local_day(self, us: str, tz: ZoneInfo, since: datetime, until: datetime) -> str:
+        """The day number, in the zone, of an instant between `since` and `until`.
+
+        The zone's rules become a CASE over its clock changes in that stretch; a zone without changes is one addition.
+        """
+        found = offsets(tz, since, until)
+        shift = str(found[-1][1] // timedelta(microseconds=1))
+        if len(found) > 1:
+            cases = [
+                f"WHEN {us} < {micros(change)} THEN {found[i][1] // timedelta(microseconds=1)}"
+                for i, (change, _) in enumerate(found[1:])
+                if change is not None
+            ]
+            shift = f"CASE {' '.join(cases)} ELSE {shift} END"
+        local = us if shift == "0" else f"{us} + {shift}"
+        # Instants before 1970 are negative; moving by whole days keeps the cut division a floor.
+        far = 800_000
+        return f"({self.div(f'{local} + {far * DAY_US}', str(DAY_US))} - {far})"
+
+    def total(self, expression: str) -> str:
+        """The exact sum of BIGINTs: DuckDB widens by itself, Spark must be told."""
+        if self.spark:
+            return f"CAST(sum(CAST({expression} AS DECIMAL(38,0))) AS DECIMAL(38,0))"
+        return f"CAST(sum({expression}) AS DECIMAL(38,0))"
+
+    def explode(self, elements: Sequence[str]) -> str:
+        """One row per distinct non-NULL element (Spark keeps NULL: filter it afterwards)."""
+        inner = ", ".join(elements)
+        return f"explode(array_distinct(array({inner})))" if self.spark else f"unnest(list_distinct([{inner}]))"
+
+    def numbers(self, first: str, after: str) -> str:
+        """One row per integer in [first, after), which must not be empty."""
+        return f"explode(sequence({first}, {after} - 1))" if self.spark else f"unnest(range({first}, {after}))"
+
+    def values(self, rows: Sequence[Sequence[str]], columns: Sequence[str]) -> str:
+        """A small relation written out; no row makes an empty relation only with `typed_empty`."""
+        body = ", ".join("(" + ", ".join(row) + ")" for row in rows)
+        return f"SELECT * FROM (VALUES {body}) AS v({', '.join(columns)})"
+
+    def once(self) -> str:
+        """How a CTE that is read several times is kept (Spark decides by itself)."""
+        return "" if self.spark else "MATERIALIZED "
+
+    def inline(self) -> str:
+        """How a CTE that is read once is kept out of memory."""
+        return "" if self.spark else "NOT MATERIALIZED "
+
+    def last_before(self, expression: str, partition: str, order: str) -> str:
+        """The last non-NULL value in the rows before this one."""
+        frame = "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
+        ignore = f"last_value({expression}) IGNORE NULLS" if self.spark else f"last_value({expression} IGNORE NULLS)"
+        return f"{ignore} OVER (PARTITION BY {partition} ORDER BY {order} {frame})"
+
+
+DUCKDB = Dialect("duckdb")
+SPARK = Dialect("spark")
+
+
+class Statement:
+    """A statement as named steps (CTEs), each written once, in the order in which they were first needed."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._steps: dict[str, tuple[str, str, str]] = {}
+
+    def __contains__(self, step: str) -> bool:
+        return step in self._steps
+
+    def step(self, step: str, sql: str, *, keep: bool = False, says: str = "") -> str:
+        """Adds a step and returns its name; `keep` holds its rows because several steps read it."""
+        if step in self._steps and self._steps[step][0] != sql:
+            raise ValueError(f"two different steps are called {step}")
+        self._steps[step] = (sql, self.dialect.once() if keep else self.dialect.inline(), says)
+        return step
+
+    def render(self, final: str) -> str:
+        """The whole statement, ending in the select `final`."""
+        if not self._steps:
+            return final
+        parts = []
+        for step, (sql, mode, says) in self._steps.items():
+            comment = f"-- {says}\n" if says else ""
+            parts.append(f"{comment}{step} AS {mode}(\n{sql.strip()}\n)")
+        return "WITH " + ",\n".join(parts) + "\n" + final.strip()

@@ -1,0 +1,1 @@
+"""What is our churn? Movements, and metrics that are group-bys of them."""
