@@ -65,7 +65,7 @@ bench: $(VENV)/.test-stamp
 
 docs: $(VENV)/.test-stamp
 	$(BIN)/python -m tenure.faces.reference_pages docs/reference
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) demo site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
