@@ -1,0 +1,68 @@
+"""Every picture Tenure draws, defined once: plain rows and a language in, an Altair chart out.
+
+    waterfall, movements            why MRR moved; every movement over time
+    layer_cake, cohort_heatmap      which cohorts carry the revenue; how much of each is still there
+    survival, hazard                how long customers stay; when they leave
+    churn_by_segment                which plan, channel or country loses more
+    rate_over_time                  one rate with its interval and its target
+    revenue_by_period, customers_by_period   a business that sells orders
+
+    svg(chart), png(chart), save(chart, path)   to a file or a string, without a browser
+
+Rows are a list of dicts or an Arrow table; each function documents its columns. Rates are fractions, money is in major
+units, periods are dates (the first day). The same chart serves the report, the notebook and `tenure metrics`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_WHERE = {
+    "waterfall": "roll_forward",
+    "movements": "roll_forward",
+    "layer_cake": "cohorts",
+    "cohort_heatmap": "cohorts",
+    "survival": "lifetimes",
+    "hazard": "lifetimes",
+    "churn_by_segment": "segments",
+    "rate_over_time": "revenue",
+    "revenue_by_period": "revenue",
+    "customers_by_period": "revenue",
+    "svg": "picture",
+    "png": "picture",
+    "save": "picture",
+}
+
+__all__ = [
+    "churn_by_segment",
+    "cohort_heatmap",
+    "customers_by_period",
+    "hazard",
+    "layer_cake",
+    "movements",
+    "png",
+    "rate_over_time",
+    "revenue_by_period",
+    "save",
+    "survival",
+    "svg",
+    "waterfall",
+]
+
+if TYPE_CHECKING:
+    from tenure.charts.cohorts import cohort_heatmap, layer_cake
+    from tenure.charts.lifetimes import hazard, survival
+    from tenure.charts.picture import png, save, svg
+    from tenure.charts.revenue import customers_by_period, rate_over_time, revenue_by_period
+    from tenure.charts.roll_forward import movements, waterfall
+    from tenure.charts.segments import churn_by_segment
+
+
+def __getattr__(name: str) -> Any:
+    # Altair takes half a second to import: only who draws pays for it.
+    if name not in _WHERE:
+        raise AttributeError(f"module 'tenure.charts' has no attribute '{name}'")
+    found = getattr(import_module(f"tenure.charts.{_WHERE[name]}"), name)
+    globals()[name] = found
+    return found
