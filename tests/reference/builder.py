@@ -1,0 +1,152 @@
+"""How do tests tell a company's story? Short calls that make fact rows, complete with every column.
+
+    facts = Facts()
+    facts.state("2025-01-10", amount_minor=10_000)                    customer c1, subscription s1, from that instant on
+    facts.state("2025-03-01", status="canceled", cancel_actor="customer")
+    facts.span("2025-01-01", "2025-06-01", customer="c2")
+    facts.rate("2025-01-01", "EUR", "0.9")
+
+A time is a datetime or text in UTC ("2025-01-10", "2025-01-10 14:30"). `facts.tables` holds lists of dicts, for the
+reference; `company(facts)` writes them into the lake of a new workspace, for the product.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+Row = dict[str, Any]
+
+PRICE = {
+    "product_id": None,
+    "plan_id": None,
+    "interval": "month",
+    "interval_count": 1,
+    "quantity": 1,
+    "amount_minor": 10_000,
+    "tax_minor": None,
+    "tax_inclusive": None,
+    "discount_forever_minor": None,
+    "discount_limited_minor": None,
+    "discount_ends_at": None,
+    "minimum_commit_minor": None,
+    "currency": "USD",
+    "is_metered": None,
+}
+CANCEL = {"cancel_requested_at": None, "cancel_actor": None, "cancel_reason": None, "cancel_comment": None}
+STATE = {
+    **PRICE,
+    "status": "active",
+    "period_start": None,
+    "period_end": None,
+    "term_ends_at": None,
+    "auto_renews": None,
+    "trial_ends_at": None,
+    "collection_paused": None,
+    "resumes_at": None,
+    "cancel_at": None,
+    **CANCEL,
+}
+SPAN = {**PRICE, "status": None, "trial_ends_at": None, "term_ends_at": None, **CANCEL}
+CUSTOMER = {"merged_into": None, "is_test": None, "channel": None, "country": None, "signed_up_at": None}
+TRAIT = {"value": None, "number": None}
+INSTANTS = {
+    "discount_ends_at",
+    "cancel_requested_at",
+    "period_start",
+    "period_end",
+    "term_ends_at",
+    "trial_ends_at",
+    "resumes_at",
+    "cancel_at",
+    "recorded_at",
+    "signed_up_at",
+}
+
+
+def instant(text: str | datetime | None) -> datetime | None:
+    """The UTC instant that a text without a zone names."""
+    if text is None or isinstance(text, datetime):
+        return text
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+class Facts:
+    """Fact rows by table, as a lake would hold them: later calls with the same key are corrections."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, list[Row]] = {
+            "customers": [],
+            "traits": [],
+            "subscription_spans": [],
+            "subscription_states": [],
+            "rates": [],
+        }
+
+    def state(
+        self,
+        effective_at: str | datetime,
+        *,
+        customer: str = "c1",
+        subscription: str | None = None,
+        item: str | None = None,
+        **columns: Any,
+    ) -> Row:
+        """From this instant on the item is so; the subscription is named after the customer unless told."""
+        subscription = subscription or f"s-{customer}"
+        key = {"subscription_id": subscription, "item_id": item or subscription, "effective_at": instant(effective_at)}
+        return self._add("subscription_states", key, {"customer_id": customer, **STATE}, columns, key["effective_at"])
+
+    def span(
+        self,
+        started_at: str | datetime,
+        ended_at: str | datetime | None = None,
+        *,
+        customer: str = "c1",
+        subscription: str | None = None,
+        item: str | None = None,
+        **columns: Any,
+    ) -> Row:
+        """The item runs from one instant up to another, or still."""
+        subscription = subscription or f"s-{customer}"
+        key = {"subscription_id": subscription, "item_id": item or subscription, "started_at": instant(started_at)}
+        plain = {"ended_at": instant(ended_at), "customer_id": customer, **SPAN}
+        return self._add("subscription_spans", key, plain, columns, key["started_at"])
+
+    def customer(self, customer: str = "c1", **columns: Any) -> Row:
+        """Who somebody is."""
+        return self._add("customers", {"customer_id": customer}, CUSTOMER, columns, datetime(2000, 1, 1, tzinfo=UTC))
+
+    def trait(
+        self, trait: str, value: str | None, effective_at: str | None = None, *, customer: str = "c1", **columns: Any
+    ) -> Row:
+        """Something else known of a customer, from an instant on or undated."""
+        key = {"customer_id": customer, "trait": trait, "effective_at": instant(effective_at)}
+        plain = {**TRAIT, "value": value, "is_dated": effective_at is not None}
+        return self._add("traits", key, plain, columns, key["effective_at"] or datetime(2000, 1, 1, tzinfo=UTC))
+
+    def rate(self, day: str | date, currency: str, per_usd: str, **columns: Any) -> Row:
+        """So many units of the currency were one US dollar on that day."""
+        day = date.fromisoformat(day) if isinstance(day, str) else day
+        at = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        return self._add("rates", {"day": day, "currency": currency}, {"per_usd": Decimal(per_usd)}, columns, at)
+
+    def _add(self, table: str, key: Row, plain: Row, columns: Mapping[str, Any], business_time: datetime | None) -> Row:
+        told = {"recorded_at": business_time, "version": None, "retracted": False, "recorded_assumed": False}
+        unknown = set(columns) - set(plain) - set(told)
+        assert not unknown, f"{table} has no column {unknown}"
+        given = {name: instant(value) if name in INSTANTS else value for name, value in columns.items()}
+        row = {**key, **plain, **told, **given}
+        row["row_hash"] = content_hash({**key, **{name: row[name] for name in plain}})
+        self.tables[table].append(row)
+        return row
+
+
+def content_hash(content: Mapping[str, Any]) -> int:
+    """Any 64 bits of the content, signed: the last tie-breaker between versions of a row."""
+    text = json.dumps({name: str(value) for name, value in sorted(content.items())})
+    return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8], "big", signed=True)
