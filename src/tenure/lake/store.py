@@ -1,0 +1,534 @@
+"""Where do the facts live, and what keeps them whole? A folder with one append-only Delta table per fact table.
+
+    <root>/<table>/*.parquet      the rows, written by the loader or by `append_arrow`
+    <root>/<table>/_delta_log/    which files make up which version
+    <root>/.locks/                locks between processes (see locks.py)
+
+A file counts from the commit that names it: whoever is killed before leaves nothing visible. Each load is an
+application transaction, so it happens once however often it is tried. docs/explanation/lake.md tells why that holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenure.errors import BadInput, Busy, Damaged, Failed, UnknownName
+from tenure.lake.locks import held
+from tenure.lake.statistics import FileStatistics, combine, of_footer
+from tenure.lake.tables import SQL_TYPES, TABLES, Column, FactTable, all_columns
+
+if TYPE_CHECKING:
+    import pyarrow
+    from deltalake import DeltaTable
+
+REPEATED_KEYS = "repeated_keys"
+COMMIT_ATTEMPTS = 40
+# Statistics of every column (Delta's default is the first 32), and a log that tells removed files from strangers for
+# longer than any vacuum waits.
+_CONFIGURATION = {
+    "delta.dataSkippingNumIndexedCols": "-1",
+    "delta.deletedFileRetentionDuration": "interval 30 days",
+    "delta.logRetentionDuration": "interval 30 days",
+}
+_AGEING_HOURS = 12  # a staged file older than this might meet a vacuum, which spares nothing older than 24 hours
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of one table: its files and what is certain of their rows.
+
+    version          -1 while the table does not exist
+    files            absolute paths of the Parquet files
+    rows             in all files, every version of every key counted
+    all_null         columns that hold only NULL, or that no file has; every column when there are no rows
+    all_false        true/false columns that hold no TRUE
+    minimum, maximum by column, where every file tells them exactly: short text, integers, dates, instants (UTC)
+    no_repeated_keys no key occurs in more than one row, so that no version has to be chosen
+    """
+
+    table: str
+    version: int
+    files: tuple[str, ...]
+    rows: int
+    all_null: frozenset[str]
+    all_false: frozenset[str]
+    minimum: Mapping[str, Any]
+    maximum: Mapping[str, Any]
+    no_repeated_keys: bool
+
+
+class Lake:
+    """The facts in one folder, safe for many processes that load, read and compact at once.
+
+    An instance holds no state but the folder's path: make as many as you like, in any thread. Do not fork a process
+    that has used one (delta-rs runs threads); start a new one.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).absolute()
+
+    # ----------------------------------------------------------------------------------------------------- reading
+
+    def tables(self) -> list[str]:
+        """The names of the tables that exist, in the order of the alphabet."""
+        return sorted(name for name in TABLES if self._open(name) is not None)
+
+    def snapshot(self, table: str) -> Snapshot:
+        """The table's newest version: one consistent look. A table that does not exist yet is empty.
+
+        Raises UnknownName for a table that is none, Damaged where the log cannot be read.
+        """
+        columns = all_columns(_fact_table(table))
+        names = [column.name for column in columns]
+        booleans = frozenset(column.name for column in columns if column.type == "bool")
+        delta = self._open(table)
+        if delta is None:
+            return Snapshot(table, -1, (), 0, frozenset(names), booleans, {}, {}, True)
+        import pyarrow as pa
+
+        actions = pa.table(delta.get_add_actions(flatten=True))
+        folder = str(self._folder(table))
+        files = tuple(f"{folder}/{path}" for path in actions["path"].to_pylist())
+        total = combine(actions, names, booleans, files)
+        repeated = delta.transaction_version(REPEATED_KEYS) is not None
+        return Snapshot(
+            table,
+            delta.version(),
+            files,
+            total.rows,
+            total.all_null,
+            total.all_false,
+            total.minimum,
+            total.maximum,
+            not repeated,
+        )
+
+    def has_load(self, table: str, load_id: str) -> bool:
+        """Whether that load was committed to that table."""
+        return self._transaction_version(table, _transaction(load_id)) is not None
+
+    # ----------------------------------------------------------------------------------------------------- writing
+
+    def stage(self, table: str) -> Path:
+        """A path for a new Parquet file of the table. Nobody sees the file until `commit` names it.
+
+        A file that never is committed costs disk until a vacuum finds it older than its retention.
+        """
+        folder = self._folder(table)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"part-{uuid.uuid4().hex}.parquet"
+
+    def commit(
+        self,
+        table: str,
+        files: Sequence[Path],
+        *,
+        load_id: str,
+        rows: int,
+        repeats_keys: bool,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Make the staged files part of the table, all at once. False if that load was there already.
+
+        In that case the staged files are deleted and nothing changes, so a load may be tried again after any failure.
+        The files hold every column of the table in its type, `rows` rows together, and a value wherever a column is
+        required. `repeats_keys` says that a key of these rows occurs twice, here or with what is stored: a lasting
+        mark. `metadata` goes into the table's history. On an error the staged files are left to the caller.
+
+        Raises BadInput for files of another shape, Busy when other writers win again and again.
+        """
+        paths = [Path(file) for file in files]
+        transaction = _transaction(load_id)
+        if self.has_load(table, load_id):
+            self._discard(table, paths)
+            return False
+        statistics = [_checked(_fact_table(table), path) for path in paths]
+        if sum(part.rows for part in statistics) != rows:
+            found = sum(part.rows for part in statistics)
+            raise BadInput(f"load '{load_id}' of table '{table}' says {rows} rows, its files hold {found}.")
+        _make_durable(paths)
+        with self._safe_from_vacuum(paths):
+            actions = [self._add_action(table, path, part) for path, part in zip(paths, statistics, strict=True)]
+            return self._commit(table, actions, transaction, repeats_keys, {"load": load_id, **(metadata or {})})
+
+    def append_arrow(
+        self,
+        table: str,
+        arrow_table: pyarrow.Table,
+        *,
+        load_id: str,
+        repeats_keys: bool | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Commit the rows of an Arrow table as one load. False if that load was there already.
+
+        Columns that are missing become typed NULLs; `retracted` and `recorded_assumed` become FALSE. Integers and times
+        are widened where nothing is lost. `repeats_keys=None` looks for itself: it compares the keys with each other
+        and with those stored, under the table's writing lock.
+
+        Raises BadInput for a column that the table has not, a value of another type, or a required column left empty.
+        """
+        import pyarrow.parquet as pq
+
+        shaped = shaped_like(_fact_table(table), arrow_table)
+        if repeats_keys is None:
+            with self.writing(table):
+                repeated = self._repeats_keys(table, shaped)
+                return self.append_arrow(table, shaped, load_id=load_id, repeats_keys=repeated, metadata=metadata)
+        path = self.stage(table)
+        try:
+            pq.write_table(shaped, path, compression="zstd")
+            return self.commit(
+                table,
+                [path],
+                load_id=load_id,
+                rows=shaped.num_rows,
+                repeats_keys=repeats_keys,
+                metadata=metadata,
+            )
+        except BadInput:
+            path.unlink(missing_ok=True)
+            raise
+
+    def writing(self, table: str, timeout: float = 600.0) -> AbstractContextManager[None]:
+        """The exclusive right to compare with what the table holds and then commit; free again if its holder dies.
+
+        A block, `with lake.writing("customers"):`. Not for plain appends, which need no lock. Raises Busy after
+        `timeout` seconds.
+        """
+        _fact_table(table)
+        return held(self._lock(f"writing-{table}"), what=f"loading into table '{table}'", timeout=timeout)
+
+    # ------------------------------------------------------------------------------------------------------ inside
+
+    def _folder(self, table: str) -> Path:
+        _fact_table(table)
+        return self.root / table
+
+    def _lock(self, name: str) -> Path:
+        return self.root / ".locks" / f"{name}.lock"
+
+    def _upkeep(self, *, shared: bool = False, timeout: float = 3600.0) -> AbstractContextManager[None]:
+        """The one lock of compaction, vacuum and erasure: two compactions at once would double rows."""
+        return held(
+            self._lock("upkeep"), what="compacting, vacuuming or erasing in this lake", timeout=timeout, shared=shared
+        )
+
+    def _open(self, table: str) -> DeltaTable | None:
+        """The newest version, or None while the table does not exist."""
+        folder = self._folder(table)
+        log = folder / "_delta_log"
+        if not log.is_dir():
+            return None
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError, TableNotFoundError
+
+        try:
+            delta = DeltaTable(str(folder))
+            newest = log / f"{delta.version():020}.json"
+            if newest.exists() and newest.stat().st_size == 0:
+                raise Damaged(_damaged(table, f"{newest} is empty"))
+            return delta
+        except TableNotFoundError as error:
+            if any(folder.glob("*.parquet")) and any(log.glob("*.checkpoint.parquet")):
+                raise Damaged(_damaged(table, str(error))) from error
+            return None
+        except (DeltaError, OSError, ValueError) as error:
+            raise Damaged(_damaged(table, str(error))) from error
+
+    def _transaction_version(self, table: str, transaction: str) -> int | None:
+        delta = self._open(table)
+        return None if delta is None else delta.transaction_version(transaction)
+
+    def _open_for_writing(self, table: str) -> DeltaTable:
+        """The newest version, created if need be and grown by the columns it lacks."""
+        from deltalake import DeltaTable, Schema
+        from deltalake.exceptions import CommitFailedError, DeltaError
+
+        wanted = arrow_schema(_fact_table(table))
+        for attempt in range(COMMIT_ATTEMPTS):
+            delta = self._open(table)
+            try:
+                if delta is None:
+                    folder = self._folder(table)
+                    folder.mkdir(parents=True, exist_ok=True)
+                    DeltaTable.create(str(folder), wanted, mode="ignore", configuration=_CONFIGURATION)
+                    continue
+                stored = {part.name: part.type for part in delta.schema().fields}
+                fields = Schema.from_arrow(wanted).fields
+                for part in fields:
+                    if part.name in stored and stored[part.name] != part.type:
+                        raise Damaged(
+                            f"column '{part.name}' of table '{table}' is stored as {stored[part.name]}, "
+                            f"this Tenure wants {part.type}; load the facts into a new workspace."
+                        )
+                missing = [part for part in fields if part.name not in stored]
+                if not missing:
+                    return delta
+                delta.alter.add_columns(missing)
+            except CommitFailedError:
+                _pause(attempt)
+            except DeltaError as error:
+                # Another process created the table between our look and our attempt.
+                if delta is not None or attempt > 3:
+                    raise Damaged(_damaged(table, str(error))) from error
+                _pause(attempt)
+        raise Busy(f"table '{table}' is being changed by too many others at once; try again.")
+
+    def _commit(
+        self,
+        table: str,
+        actions: list[Any],
+        transaction: str,
+        repeats_keys: bool,
+        metadata: Mapping[str, str],
+    ) -> bool:
+        """One Delta commit, tried again while others get in between; see `commit`."""
+        from deltalake.exceptions import CommitFailedError, DeltaError
+        from deltalake.transaction import CommitProperties, Transaction
+
+        # The version of the transaction names this very attempt: after a failure that came behind the commit (writing a
+        # checkpoint, say) it tells our commit from another process's commit of the same load.
+        ours = secrets.randbelow(2**62) + 1
+        refusal: Exception | None = None
+        for attempt in range(COMMIT_ATTEMPTS):
+            delta = self._open_for_writing(table)
+            committed = delta.transaction_version(transaction)
+            if committed is not None:
+                if committed == ours:
+                    return True
+                self._discard(table, [self._folder(table) / action.path for action in actions])
+                return False
+            taken = {action.path for action in actions}.intersection(Path(uri).name for uri in delta.file_uris())
+            if taken:
+                raise BadInput(f"file '{taken.pop()}' belongs to table '{table}' already, by another load.")
+            transactions = [Transaction(transaction, ours)]
+            if repeats_keys and delta.transaction_version(REPEATED_KEYS) is None:
+                transactions.append(Transaction(REPEATED_KEYS, 1))
+            try:
+                delta.create_write_transaction(
+                    actions,
+                    mode="append",
+                    schema=delta.schema(),
+                    commit_properties=CommitProperties(
+                        custom_metadata={f"tenure.{key}": value for key, value in metadata.items()},
+                        app_transactions=transactions,
+                    ),
+                )
+            except CommitFailedError as error:
+                refusal = error
+                _pause(attempt)
+                continue
+            except (DeltaError, OSError) as error:
+                if self._transaction_version(table, transaction) != ours:
+                    raise Failed(f"load into table '{table}' could not be committed: {error}; try it again.") from error
+            self._make_log_durable(table, delta.version())
+            return True
+        raise Busy(
+            f"table '{table}': {COMMIT_ATTEMPTS} attempts to commit were refused, the last with: {refusal}; try again."
+        ) from refusal
+
+    def _add_action(self, table: str, path: Path, statistics: FileStatistics) -> Any:
+        from deltalake.transaction import AddAction
+
+        if path.parent.absolute() != self._folder(table):
+            raise BadInput(f"{path} is not in the folder of table '{table}'; ask stage() for a path.")
+        found = path.stat()
+        return AddAction(
+            path.name, found.st_size, {}, int(found.st_mtime * 1000), True, json.dumps(statistics.as_delta())
+        )
+
+    def _safe_from_vacuum(self, paths: Sequence[Path]) -> AbstractContextManager[None]:
+        """Keeps vacuum out while files that it could take for leftovers are committed; free for young files."""
+        from contextlib import nullcontext
+
+        oldest = min((path.stat().st_mtime for path in paths), default=time.time())
+        if time.time() - oldest < _AGEING_HOURS * 3600:
+            return nullcontext()
+        return self._upkeep(shared=True)
+
+    def _make_log_durable(self, table: str, since: int) -> None:
+        """See to it that what was committed after version `since` outlives a power cut."""
+        log = self._folder(table) / "_delta_log"
+        _make_durable([path for path in log.glob("*.json") if path.stem.isdigit() and int(path.stem) > since])
+
+    def _discard(self, table: str, paths: Sequence[Path]) -> None:
+        """Delete staged files of a load that is there already, but never a file the table lives on."""
+        delta = self._open(table)
+        live = {Path(uri).name for uri in delta.file_uris()} if delta is not None else set()
+        for path in paths:
+            if path.name not in live:
+                path.unlink(missing_ok=True)
+
+    def _repeats_keys(self, table: str, rows: pyarrow.Table) -> bool:
+        """Whether a key occurs twice among the rows or both there and in the table. Call under `writing`."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        key = list(_fact_table(table).key)
+        seen = rows.select(key)
+        if seen.group_by(key).aggregate([([], "count_all")]).num_rows < rows.num_rows:
+            return True
+        snapshot = self.snapshot(table)
+        if not snapshot.no_repeated_keys:
+            return True
+        first = seen.column(key[0]).combine_chunks()
+        for file in snapshot.files:
+            for batch in pq.ParquetFile(file).iter_batches(columns=key):
+                stored = pa.Table.from_batches([batch]).select(key)
+                stored = stored.filter(pc.is_in(stored.column(key[0]), first))
+                both = pa.concat_tables([seen, stored.cast(seen.schema).group_by(key).aggregate([])])
+                if both.group_by(key).aggregate([([], "count_all")]).num_rows < both.num_rows:
+                    return True
+        return False
+
+
+# ------------------------------------------------------------------------------------------------------- the shape
+
+
+def arrow_schema(table: FactTable) -> pyarrow.Schema:
+    """The table's columns as Arrow types: what a stored file holds."""
+    import pyarrow as pa
+
+    types = {
+        "VARCHAR": pa.string(),
+        "BIGINT": pa.int64(),
+        "DOUBLE": pa.float64(),
+        "BOOLEAN": pa.bool_(),
+        "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", "UTC"),
+        "DATE": pa.date32(),
+        "DECIMAL(38,12)": pa.decimal128(38, 12),
+    }
+    return pa.schema([(column.name, types[SQL_TYPES[column.type]]) for column in all_columns(table)])
+
+
+def shaped_like(table: FactTable, rows: pyarrow.Table) -> pyarrow.Table:
+    """The rows with every column of the table, in its order and types; see `Lake.append_arrow`."""
+    import pyarrow as pa
+
+    schema = arrow_schema(table)
+    if len(set(rows.column_names)) < rows.num_columns:
+        raise BadInput(f"the rows for table '{table.name}' name a column twice.")
+    for name in rows.column_names:
+        if name not in schema.names:
+            raise UnknownName.of(f"column of table '{table.name}'", name, schema.names)
+    columns: list[Any] = []
+    for wanted in schema:
+        if wanted.name in rows.column_names:
+            columns.append(_as_type(table.name, rows.column(wanted.name), wanted))
+        elif wanted.name in ("retracted", "recorded_assumed"):
+            columns.append(pa.array([False] * rows.num_rows, pa.bool_()))
+        else:
+            columns.append(pa.nulls(rows.num_rows, wanted.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _as_type(table: str, values: pyarrow.ChunkedArray, wanted: pyarrow.Field) -> pyarrow.ChunkedArray:
+    """The values in the wanted type, if that changes no value: kinds do not mix, and nothing is cut."""
+    import pyarrow as pa
+
+    kinds = {
+        "text": lambda kind: (
+            pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+        ),
+        "whole number": pa.types.is_integer,
+        "number": lambda kind: pa.types.is_floating(kind) or pa.types.is_integer(kind),
+        "true or false": pa.types.is_boolean,
+        "instant with a time zone": lambda kind: pa.types.is_timestamp(kind) and kind.tz is not None,
+        "date": pa.types.is_date,
+        "decimal": lambda kind: pa.types.is_decimal(kind) or pa.types.is_integer(kind),
+    }
+    kind = next(name for name, holds in kinds.items() if holds(wanted.type))
+    found = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    if not pa.types.is_null(found) and not kinds[kind](found):
+        raise BadInput(f"column '{wanted.name}' of table '{table}' wants {kind}, the rows hold {found}.")
+    try:
+        return values.cast(wanted.type, safe=True)
+    except pa.ArrowInvalid as error:
+        raise BadInput(f"column '{wanted.name}' of table '{table}' wants {kind}: {error}.") from error
+
+
+def _checked(table: FactTable, path: Path) -> FileStatistics:
+    """The file's statistics, if it holds what a file of the table holds."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        footer = pq.read_metadata(path)
+        found = footer.schema.to_arrow_schema()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise BadInput(f"{path} cannot be read as a Parquet file: {error}.") from error
+    wanted = arrow_schema(table)
+    for name in sorted(set(found.names) ^ set(wanted.names)):
+        verdict = "lacks" if name in wanted.names else "has an unknown"
+        raise BadInput(f"{path.name} for table '{table.name}' {verdict} column '{name}'.")
+    for part in wanted:
+        if found.field(part.name).type != part.type:
+            raise BadInput(
+                f"column '{part.name}' of table '{table.name}' wants {part.type}, "
+                f"{path.name} holds {found.field(part.name).type}."
+            )
+    statistics = of_footer(footer)
+    for column in all_columns(table):
+        if _must_have_value(column) and statistics.nulls.get(column.name, 0):
+            empty = statistics.nulls[column.name]
+            raise BadInput(f"{empty} rows for table '{table.name}' lack '{column.name}', which is required.")
+    return statistics
+
+
+def _must_have_value(column: Column) -> bool:
+    # A missing hash only loses the last tie between versions; it is the loader's to make.
+    return column.required and column.name != "row_hash"
+
+
+# ------------------------------------------------------------------------------------------------------ small print
+
+
+def _fact_table(name: str) -> FactTable:
+    if name not in TABLES:
+        raise UnknownName.of("table", name, TABLES)
+    return TABLES[name]
+
+
+def _transaction(load_id: str) -> str:
+    if not load_id:
+        raise BadInput("a load needs an id that is not empty.")
+    return f"load:{load_id}"
+
+
+def _damaged(table: str, reason: str) -> str:
+    first = re.split(r"\n|\s+0: <unknown>", reason.strip())[0]
+    return (
+        f"the log of table '{table}' cannot be read: {first}. "
+        "Restore the table's folder from a backup, or load the facts into a new workspace."
+    )
+
+
+def _pause(attempt: int) -> None:
+    """A short wait that spreads rivals apart: up to 5 ms at first, at most 200 ms."""
+    time.sleep(random.uniform(0, min(0.2, 0.005 * 2**attempt)))
+
+
+def _make_durable(paths: Sequence[Path]) -> None:
+    """See to it that the files outlive a power cut before a commit names them."""
+    for path in [*paths, *{path.parent for path in paths}]:  # a folder holds the names
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+__all__ = ["Failed", "Lake", "Snapshot", "arrow_schema", "shaped_like"]
