@@ -7,8 +7,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-# pip is quiet and never asks for a newer pip.
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Quiet; and packages without a wheel are built apart from this environment, as newer pips do anyway.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --use-pep517 -c constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types format bench docs setup clean
@@ -26,18 +26,20 @@ help:
 # --- set-up. A stamp is newer than what it was made from, so repeating costs nothing. -------------------------------
 
 $(BIN)/python:
-	tools/make-venv "$(PYTHON)" $(VENV)
+	@tools/make-venv "$(PYTHON)" $(VENV)
 
 $(VENV)/.demo-stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install -c constraints.txt -e .
+	@echo 'Installing Tenure into $(VENV), about half a minute the first time.'
+	@$(PIP) -e .
 	@touch $@
 
 $(VENV)/.test-stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install -c constraints.txt -e '.[spark,pandas,polars,docs,test]'
+	@echo 'Installing Tenure with everything that its tests need into $(VENV), about a minute the first time.'
+	@$(PIP) -e '.[spark,pandas,polars,docs,test]'
 	@touch $@ $(VENV)/.demo-stamp
 
 $(VENV)/.debian-stamp: tools/install-debian-packages | $(BIN)/python
-	tools/install-debian-packages
+	@tools/install-debian-packages
 	@touch $@
 
 setup: $(VENV)/.test-stamp
