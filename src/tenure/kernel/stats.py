@@ -257,9 +257,10 @@ def ratio_bootstrap(
     start, end = MRR of each customer at both ends (end 0 for who left); `counts` says how many customers a row stands
     for (the engine can group equal pairs). Customers are drawn with replacement, percentiles of the drawn ratios are
     the interval. Same seed, same answer, in whatever order customers come. Time grows with resamples x distinct pairs,
-    memory does not grow with resamples. Each draw is jittered by one imaginary customer of average weight (see ratio_interval; unseen=0 is the
-    textbook). BCa was studied and left out: with unequal customers it covers less than plain percentiles
-    (docs/explanation/intervals.md). Many customers: ratio_interval is as good and needs six sums. Source: Efron 1979.
+    memory does not grow with resamples. Each draw is jittered by one imaginary customer of average weight (see
+    ratio_interval; unseen=0 is the textbook). BCa was studied and left out: with unequal customers it covers less than
+    plain percentiles (docs/explanation/intervals.md). Many customers: ratio_interval is as good and needs six sums.
+    Source: Efron 1979.
     """
     import numpy as np
 
@@ -344,7 +345,8 @@ def change_interval(before: Estimate, after: Estimate, level: float = 0.95) -> C
 
     Each is (value, low, high) with intervals of this same `level`, of any kind: two Wilson intervals give Newcombe's
     hybrid score interval, two NRRs theirs, skew and all. Estimates that share their noise (rolling twelve-month figures
-    of neighbouring months) are not independent: the interval is then too wide, and "noise" may hide a real move. Source: Newcombe 1998, method 10; Zou & Donner 2008.
+    of neighbouring months) are not independent: the interval is then too wide, and "noise" may hide a real move.
+    Source: Newcombe 1998, method 10; Zou & Donner 2008.
     """
     normal_quantile(level)  # refuses a level outside (0, 1)
     old, old_low, old_high = before
@@ -436,8 +438,8 @@ def to_period(rate: Number | None, from_periods_per_year: Number, to_periods_per
     """What is this churn rate over another period? 1 - (1 - r)^k, never r times k.
 
     12 periods a year are months, 4 quarters, 1 years, 365/30 spans of thirty days. Who leaves in January cannot leave
-    again in February, so 5 % a month is 46 % a year, not 60 %. A negative rate (net churn of a growing base) converts as
-    well; a rate above 1 is no rate. Holds if the rate stays the same all along, which that of young customers never
+    again in February, so 5 % a month is 46 % a year, not 60 %. A negative rate (net churn of a growing base) converts
+    too; a rate above 1 is no rate. Holds if the rate stays the same all along, which that of young customers never
     does: see docs/explanation/survival.md. None stays None.
 
     >>> round(to_period(0.05, 12, 1), 4), round(to_period(0.05, 1, 12), 6), round(to_period(0.15, 4, 12), 5)
