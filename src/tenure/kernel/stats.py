@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+from operator import index
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -142,7 +143,12 @@ def effective_size(sum_m: Number, sum_m2: Number) -> float | None:
         raise BadInput(f"sizes are not negative, got sum {sum_m} and sum of squares {sum_m2}; leave refunds out of MRR")
     if not sum_m2:
         return None
-    return float(Fraction(sum_m) ** 2 / Fraction(sum_m2))
+    return float(_exact(sum_m) ** 2 / _exact(sum_m2))
+
+
+def _exact(number: Number) -> Fraction:
+    # A numpy integer inside a Fraction overflows at 64 bits; a Python integer does not.
+    return Fraction(number if isinstance(number, float | Decimal | Fraction) else index(number))
 
 
 def poisson_exact(events: int, exposure: Number, level: float = 0.95) -> Estimate:
@@ -215,8 +221,7 @@ def ratio_interval(
     >>> [round(part, 3) for part in ratio_interval(50, *sums)]
     [0.96, 0.88, 1.047]
     """
-    start, end = Fraction(Ss), Fraction(Se)
-    start2, end2, cross = Fraction(Sss), Fraction(See), Fraction(Sse)
+    start, end, start2, end2, cross = (_exact(part) for part in (Ss, Se, Sss, See, Sse))
     if start < 0 or end < 0:
         raise BadInput(f"MRR is not negative, got {Ss} at the start and {Se} at the end")
     if not start:
@@ -465,4 +470,6 @@ def over_days(rate: Number | None, from_days: Number, to_days: Number) -> float 
     >>> round(over_days(0.05, 30, 365), 4), round(over_days(0.05, 30, 365 / 12), 5)
     (0.4642, 0.05068)
     """
-    return to_period(rate, Fraction(1) / Fraction(from_days), Fraction(1) / Fraction(to_days))
+    if not (from_days > 0 and to_days > 0):
+        raise BadInput(f"a period is longer than 0 days, got {from_days} and {to_days}")
+    return to_period(rate, 1 / _exact(from_days), 1 / _exact(to_days))
