@@ -56,6 +56,22 @@ def test_links_of_the_pages_beside_the_readme_lead_somewhere(page: Path) -> None
     assert not broken
 
 
+def test_the_reference_pages_are_those_that_the_code_makes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tenure.faces.reference_pages", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    made = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert made
+    kept = ROOT / "docs" / "reference"
+    stale = [
+        path.relative_to(tmp_path).as_posix()
+        for path in made
+        if not (kept / path.relative_to(tmp_path)).is_file()
+        or (kept / path.relative_to(tmp_path)).read_bytes() != path.read_bytes()
+    ]
+    assert not stale, "run: make docs"
+
+
 # Decision records have a form of their own.
 SHELVED = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "decisions" not in page.parts]
 
