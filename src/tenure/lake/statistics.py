@@ -3,12 +3,16 @@
 Two ways in, one shape out. `of_footer` reads a Parquet file's own footer: it is what a commit writes into the table's
 log. `combine` sums up the log's statistics of all files of one version: it is what a snapshot tells the engines.
 
+Only the entries of files that this package wrote (`new_name`) are believed; other writers cut instants to milliseconds,
+which makes the largest too small. Their files are asked themselves.
+
 Some values have no smallest and largest here, because a bound that is nearly right is wrong: text of 32 characters or
 more (writers cut it), decimals (the log holds them as floating point) and floats (statistics pass over NaN).
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -18,7 +22,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow
 
+_OURS = r"^part-[0-9a-f]{32}\.parquet$"
 LONGEST_TEXT = 31  # characters of a text bound
+
+
+def new_name() -> str:
+    """A name for a file of ours: the form by which a snapshot knows that the log's statistics are exact."""
+    return f"part-{uuid.uuid4().hex}.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +109,15 @@ def combine(
 
     `columns` are all that a reader may ask for, `booleans` those of them that are true or false, `paths` where the
     files are, in the order of the actions. A file of which the log does not say how many NULLs every column has (a
-    column is younger than the file, or another program wrote the entry) is asked itself: its footer is read, once.
+    column is younger than the file) or that another program wrote is asked itself: its footer is read, once.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     counts = ["num_records", *(f"null_count.{name}" for name in columns)]
-    told = pa.array([all(name in actions.column_names for name in counts)] * actions.num_rows, pa.bool_())
+    told = pc.match_substring_regex(actions["path"], _OURS)
     for name in counts:
-        if name in actions.column_names:
-            told = pc.and_(told, pc.is_valid(actions[name]))
+        told = pc.and_(told, pc.is_valid(actions[name]) if name in actions.column_names else pa.scalar(False))
     logged = actions.filter(told)
     parts = [of_stored_file(path) for path, known in zip(paths, told.to_pylist(), strict=True) if not known]
     if logged.num_rows:

@@ -10,28 +10,31 @@ application transaction, so it happens once however often it is tried. docs/expl
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import re
 import secrets
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenure.errors import BadInput, Busy, Damaged, Failed, UnknownName
+from tenure.lake import upkeep
+from tenure.lake.disk import make_durable
 from tenure.lake.locks import held
-from tenure.lake.statistics import FileStatistics, combine, of_footer
-from tenure.lake.tables import SQL_TYPES, TABLES, Column, FactTable, all_columns
+from tenure.lake.shape import add_action, arrow_schema, checked, shaped_like
+from tenure.lake.statistics import combine, new_name
+from tenure.lake.tables import TABLES, FactTable, all_columns
 
 if TYPE_CHECKING:
     import pyarrow
     from deltalake import DeltaTable
 
+Compaction = upkeep.Compaction
+Erasure = upkeep.Erasure
 REPEATED_KEYS = "repeated_keys"
 COMMIT_ATTEMPTS = 40
 # Statistics of every column (Delta's default is the first 32), and a log that tells removed files from strangers for
@@ -127,7 +130,7 @@ class Lake:
         """
         folder = self._folder(table)
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"part-{uuid.uuid4().hex}.parquet"
+        return folder / new_name()
 
     def commit(
         self,
@@ -153,13 +156,20 @@ class Lake:
         if self.has_load(table, load_id):
             self._discard(table, paths)
             return False
-        statistics = [_checked(_fact_table(table), path) for path in paths]
+        for path in paths:
+            if path.parent.absolute() != self._folder(table):
+                raise BadInput(f"{path} is not in the folder of table '{table}'; ask stage() for a path.")
+        statistics = [checked(_fact_table(table), path) for path in paths]
         if sum(part.rows for part in statistics) != rows:
             found = sum(part.rows for part in statistics)
             raise BadInput(f"load '{load_id}' of table '{table}' says {rows} rows, its files hold {found}.")
-        _make_durable(paths)
+        make_durable(paths)
         with self._safe_from_vacuum(paths):
-            actions = [self._add_action(table, path, part) for path, part in zip(paths, statistics, strict=True)]
+            try:
+                actions = [add_action(path, part) for path, part in zip(paths, statistics, strict=True)]
+            except FileNotFoundError as error:
+                message = f"a file of load '{load_id}' was removed before it was committed: {error}; load it again."
+                raise Failed(message) from error
             return self._commit(table, actions, transaction, repeats_keys, {"load": load_id, **(metadata or {})})
 
     def append_arrow(
@@ -209,6 +219,60 @@ class Lake:
         """
         _fact_table(table)
         return held(self._lock(f"writing-{table}"), what=f"loading into table '{table}'", timeout=timeout)
+
+    # ------------------------------------------------------------------------------------------------------ upkeep
+
+    def compact(self, table: str, *, target_bytes: int = upkeep.TARGET_BYTES, timeout: float = 3600.0) -> Compaction:
+        """Join the table's small files into larger ones. Loads and reads go on meanwhile.
+
+        Raises Busy if another upkeep of this lake takes longer than `timeout` seconds.
+        """
+        with self._upkeep(timeout=timeout):
+            if self._open(table) is None:
+                return Compaction(table, 0, 0)
+            return upkeep.compact(
+                lambda: self._open_for_writing(table), _fact_table(table), self._folder(table), target_bytes
+            )
+
+    def vacuum(self, table: str, *, retention_hours: int = 24, timeout: float = 3600.0) -> list[str]:
+        """Delete files that no version has named for `retention_hours`, killed loads' files among them; their names.
+
+        Raises BadInput for a retention below 24 hours or above 30 days, Busy as `compact` does.
+        """
+        with self._upkeep(timeout=timeout):
+            delta = self._open(table)
+            return [] if delta is None else upkeep.vacuum(delta, self._folder(table), retention_hours)
+
+    def erase(self, table: str, customer_id: str, *, now: datetime, timeout: float = 3600.0) -> Erasure:
+        """Remove every row of the customer: the one rewrite of facts, noted in the lake's `erasures.jsonl`.
+
+        From its return no snapshot shows the rows. The old files follow with the first vacuum 24 hours later, for a
+        reader may be at work on them. Deletes, compacts and vacuums; loads into the table wait.
+
+        Raises UnknownName for a table without customer_id, Busy as `compact` does.
+        """
+        fact = _fact_table(table)
+        if "customer_id" not in fact.names:
+            raise UnknownName(f"table '{table}' has no column customer_id; nobody can be erased from it by that id.")
+        rows = files = 0
+        # In this order: a load that holds the writing lock may be waiting for the end of an upkeep.
+        with self.writing(table, timeout=timeout), self._upkeep(timeout=timeout):
+            if self._open(table) is not None:
+                folder = self._folder(table)
+                # An append needs no lock, so one may have come in between: look until there is nothing left.
+                while True:
+                    found = upkeep.erase(lambda: self._open_for_writing(table), fact, folder, customer_id)
+                    rows, files = rows + found[0], files + found[1]
+                    if not found[0]:
+                        break
+                upkeep.compact(lambda: self._open_for_writing(table), fact, folder, upkeep.TARGET_BYTES)
+                if delta := self._open(table):
+                    upkeep.vacuum(delta, folder, upkeep.LEAST_RETENTION_HOURS)
+            gone = now + timedelta(hours=upkeep.LEAST_RETENTION_HOURS)
+            erasure = Erasure(table, upkeep.digest(customer_id), rows, files, now, gone)
+            self.root.mkdir(parents=True, exist_ok=True)
+            upkeep.record(self.root, erasure)
+        return erasure
 
     # ------------------------------------------------------------------------------------------------------ inside
 
@@ -339,16 +403,6 @@ class Lake:
             f"table '{table}': {COMMIT_ATTEMPTS} attempts to commit were refused, the last with: {refusal}; try again."
         ) from refusal
 
-    def _add_action(self, table: str, path: Path, statistics: FileStatistics) -> Any:
-        from deltalake.transaction import AddAction
-
-        if path.parent.absolute() != self._folder(table):
-            raise BadInput(f"{path} is not in the folder of table '{table}'; ask stage() for a path.")
-        found = path.stat()
-        return AddAction(
-            path.name, found.st_size, {}, int(found.st_mtime * 1000), True, json.dumps(statistics.as_delta())
-        )
-
     def _safe_from_vacuum(self, paths: Sequence[Path]) -> AbstractContextManager[None]:
         """Keeps vacuum out while files that it could take for leftovers are committed; free for young files."""
         from contextlib import nullcontext
@@ -361,7 +415,7 @@ class Lake:
     def _make_log_durable(self, table: str, since: int) -> None:
         """See to it that what was committed after version `since` outlives a power cut."""
         log = self._folder(table) / "_delta_log"
-        _make_durable([path for path in log.glob("*.json") if path.stem.isdigit() and int(path.stem) > since])
+        make_durable([path for path in log.glob("*.json") if path.stem.isdigit() and int(path.stem) > since])
 
     def _discard(self, table: str, paths: Sequence[Path]) -> None:
         """Delete staged files of a load that is there already, but never a file the table lives on."""
@@ -395,104 +449,6 @@ class Lake:
         return False
 
 
-# ------------------------------------------------------------------------------------------------------- the shape
-
-
-def arrow_schema(table: FactTable) -> pyarrow.Schema:
-    """The table's columns as Arrow types: what a stored file holds."""
-    import pyarrow as pa
-
-    types = {
-        "VARCHAR": pa.string(),
-        "BIGINT": pa.int64(),
-        "DOUBLE": pa.float64(),
-        "BOOLEAN": pa.bool_(),
-        "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", "UTC"),
-        "DATE": pa.date32(),
-        "DECIMAL(38,12)": pa.decimal128(38, 12),
-    }
-    return pa.schema([(column.name, types[SQL_TYPES[column.type]]) for column in all_columns(table)])
-
-
-def shaped_like(table: FactTable, rows: pyarrow.Table) -> pyarrow.Table:
-    """The rows with every column of the table, in its order and types; see `Lake.append_arrow`."""
-    import pyarrow as pa
-
-    schema = arrow_schema(table)
-    if len(set(rows.column_names)) < rows.num_columns:
-        raise BadInput(f"the rows for table '{table.name}' name a column twice.")
-    for name in rows.column_names:
-        if name not in schema.names:
-            raise UnknownName.of(f"column of table '{table.name}'", name, schema.names)
-    columns: list[Any] = []
-    for wanted in schema:
-        if wanted.name in rows.column_names:
-            columns.append(_as_type(table.name, rows.column(wanted.name), wanted))
-        elif wanted.name in ("retracted", "recorded_assumed"):
-            columns.append(pa.array([False] * rows.num_rows, pa.bool_()))
-        else:
-            columns.append(pa.nulls(rows.num_rows, wanted.type))
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _as_type(table: str, values: pyarrow.ChunkedArray, wanted: pyarrow.Field) -> pyarrow.ChunkedArray:
-    """The values in the wanted type, if that changes no value: kinds do not mix, and nothing is cut."""
-    import pyarrow as pa
-
-    kinds = {
-        "text": lambda kind: (
-            pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-        ),
-        "whole number": pa.types.is_integer,
-        "number": lambda kind: pa.types.is_floating(kind) or pa.types.is_integer(kind),
-        "true or false": pa.types.is_boolean,
-        "instant with a time zone": lambda kind: pa.types.is_timestamp(kind) and kind.tz is not None,
-        "date": pa.types.is_date,
-        "decimal": lambda kind: pa.types.is_decimal(kind) or pa.types.is_integer(kind),
-    }
-    kind = next(name for name, holds in kinds.items() if holds(wanted.type))
-    found = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
-    if not pa.types.is_null(found) and not kinds[kind](found):
-        raise BadInput(f"column '{wanted.name}' of table '{table}' wants {kind}, the rows hold {found}.")
-    try:
-        return values.cast(wanted.type, safe=True)
-    except pa.ArrowInvalid as error:
-        raise BadInput(f"column '{wanted.name}' of table '{table}' wants {kind}: {error}.") from error
-
-
-def _checked(table: FactTable, path: Path) -> FileStatistics:
-    """The file's statistics, if it holds what a file of the table holds."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        footer = pq.read_metadata(path)
-        found = footer.schema.to_arrow_schema()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise BadInput(f"{path} cannot be read as a Parquet file: {error}.") from error
-    wanted = arrow_schema(table)
-    for name in sorted(set(found.names) ^ set(wanted.names)):
-        verdict = "lacks" if name in wanted.names else "has an unknown"
-        raise BadInput(f"{path.name} for table '{table.name}' {verdict} column '{name}'.")
-    for part in wanted:
-        if found.field(part.name).type != part.type:
-            raise BadInput(
-                f"column '{part.name}' of table '{table.name}' wants {part.type}, "
-                f"{path.name} holds {found.field(part.name).type}."
-            )
-    statistics = of_footer(footer)
-    for column in all_columns(table):
-        if _must_have_value(column) and statistics.nulls.get(column.name, 0):
-            empty = statistics.nulls[column.name]
-            raise BadInput(f"{empty} rows for table '{table.name}' lack '{column.name}', which is required.")
-    return statistics
-
-
-def _must_have_value(column: Column) -> bool:
-    # A missing hash only loses the last tie between versions; it is the loader's to make.
-    return column.required and column.name != "row_hash"
-
-
 # ------------------------------------------------------------------------------------------------------ small print
 
 
@@ -521,14 +477,4 @@ def _pause(attempt: int) -> None:
     time.sleep(random.uniform(0, min(0.2, 0.005 * 2**attempt)))
 
 
-def _make_durable(paths: Sequence[Path]) -> None:
-    """See to it that the files outlive a power cut before a commit names them."""
-    for path in [*paths, *{path.parent for path in paths}]:  # a folder holds the names
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-__all__ = ["Failed", "Lake", "Snapshot", "arrow_schema", "shaped_like"]
+__all__ = ["Compaction", "Erasure", "Lake", "Snapshot", "arrow_schema"]
