@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 ON_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
+# Spark asks who it is by the host's name, which a bare container does not know; the command line's Spark inherits this.
+os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+
 # No deadline: on two shared cores the first example pays for imports and warm-up. Few examples while somebody waits.
 settings.register_profile("dev", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile(
