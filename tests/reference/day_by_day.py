@@ -86,10 +86,10 @@ class NoRateKnown(Exception):
 
 
 def known(table: str, rows: Iterable[Row], known_on: datetime) -> list[Row]:
-    """The rows of a table as they were known at an instant: the latest of each key, without those taken back."""
+    """The rows of a table as they were known before an instant: the latest of each key, without those taken back."""
     latest: dict[tuple[Any, ...], Row] = {}
     for row in rows:
-        if row["recorded_at"] > known_on:
+        if row["recorded_at"] >= known_on:
             continue
         key = tuple(row[column] for column in KEYS[table])
         if key not in latest or _order(latest[key]) < _order(row):
@@ -105,7 +105,7 @@ def _order(row: Row) -> tuple[Any, ...]:
 def _without_the_future(row: Row, known_on: datetime) -> Row:
     seen = dict(row)
     for column, dependants in HAPPENED.items():
-        if seen.get(column) is not None and seen[column] > known_on:
+        if seen.get(column) is not None and seen[column] >= known_on:
             for name in (column, *dependants):
                 seen[name] = None
     return seen
@@ -146,9 +146,9 @@ class Value:
     state: Row = field(default_factory=dict, compare=False)
 
     @property
-    def has_list_price(self) -> bool:
-        """Whether somebody would pay for it but for a discount: it is no free plan."""
-        return (self.state.get("amount_minor") or 0) > 0
+    def listed(self) -> bool:
+        """Whether it is live and somebody would pay for it but for a discount or a pause: it is no free plan."""
+        return self.live and (self.state.get("amount_minor") or 0) > 0
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -158,7 +158,7 @@ class Value:
     @property
     def seen(self) -> tuple[Any, ...]:
         """What makes an event when it changes."""
-        return (self.mrr, self.live, self.paused, tuple(self.columns.values()) if self.mrr else ())
+        return (self.mrr, self.columns["currency"] if self.mrr else None, self.live, self.paused, self.listed)
 
 
 NOTHING = Value()
@@ -290,6 +290,27 @@ class CustomerEvent:
     at: datetime
     kind: str
     cause: str | None = None
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """An item went on at the same MRR in other segments: no movement, but those segments' balances change."""
+
+    customer: str
+    at: datetime
+    micro: int
+    currency: str
+    left: Mapping[str, Any] = field(compare=False)
+    entered: Mapping[str, Any] = field(compare=False)
+
+
+@dataclass
+class History:
+    """Everything that ever happened to one customer's MRR."""
+
+    movements: list[Movement] = field(default_factory=list)
+    events: list[CustomerEvent] = field(default_factory=list)
+    transfers: list[Transfer] = field(default_factory=list)
 
 
 def sums(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
@@ -473,14 +494,14 @@ class Reference:
 
     def movements(self) -> list[Movement]:
         """Every row that moved, by customer and time."""
-        return [row for history in self._histories.values() for row in history[0]]
+        return [row for history in self._histories.values() for row in history.movements]
 
     def customer_events(self) -> list[CustomerEvent]:
         """Everybody who came, left or came back."""
-        return [event for history in self._histories.values() for event in history[1]]
+        return [event for history in self._histories.values() for event in history.events]
 
     @cached_property
-    def _histories(self) -> dict[str, tuple[list[Movement], list[CustomerEvent]]]:
+    def _histories(self) -> dict[str, History]:
         return {customer: self._history(customer, items) for customer, items in self.items_of.items()}
 
     def _instants(self, items: Sequence[Item]) -> list[datetime]:
@@ -508,9 +529,10 @@ class Reference:
                 groups.append([t])
         return groups
 
-    def _history(self, customer: str, items: Sequence[Item]) -> tuple[list[Movement], list[CustomerEvent]]:
-        movements: list[Movement] = []
-        events: list[CustomerEvent] = []
+    def _history(self, customer: str, items: Sequence[Item]) -> History:
+        history = History()
+        movements, events = history.movements, history.events
+        inside: list[tuple[Item, datetime, datetime]] = []  # from an item's first to its last event of a group
         ever = False
         taken: dict[tuple[str, str], Value] = {}  # paused items whose MRR a pause row took: what they were before
         for group in self._groups(items):
@@ -524,8 +546,12 @@ class Reference:
             at = group[-1]
 
             rest: list[tuple[tuple[str, str], int, Value]] = []  # item, signed micro units, where it happened
-            for name in before:
-                old, new = before[name], after[name]
+            for item in items:
+                own = [t for t in group if item.at(t).seen != item.at(t - TICK).seen]
+                if not own:
+                    continue
+                name, old, new = item.name, item.at(own[0] - TICK), item.at(own[-1])
+                inside.append((item, own[0], own[-1]))
                 if old.mrr and new.paused:
                     movements.append(self._row(customer, at, "pause", name, -old.mrr, old))
                     taken[name] = old
@@ -546,8 +572,8 @@ class Reference:
                 ever_before=ever_before,
                 was_customer=was_customer,
                 is_customer=is_customer,
-                priced_before=any(v.live and (v.paused or v.has_list_price) for v in before.values()),
-                priced_after=any(v.live and (v.paused or v.has_list_price) for v in after.values()),
+                priced_before=any(v.paused or v.listed for v in before.values()),
+                priced_after=any(v.paused or v.listed for v in after.values()),
             )
             for name, micro, value in rest:
                 if micro:
@@ -558,7 +584,15 @@ class Reference:
                 events.append(CustomerEvent(customer, at, "reactivated" if ever_before else "new"))
             if was_customer and not is_customer:
                 events.append(CustomerEvent(customer, at, "churned", cause(items, at)))
-        return movements, events
+        for item in items:
+            spans = [(first, last) for other, first, last in inside if other is item]
+            for t in sorted(set(item.instants())):
+                old, new = item.at(t - TICK), item.at(t)
+                goes_on = t < self.known_on and old.mrr and old.seen == new.seen and old.columns != new.columns
+                if goes_on and not any(first < t < last for first, last in spans):
+                    currency = new.columns["currency"]
+                    history.transfers.append(Transfer(customer, t, new.mrr, currency, old.columns, new.columns))
+        return history
 
     def _row(
         self,
@@ -680,7 +714,7 @@ class Reference:
         else:
             joined = [
                 event.at
-                for event in self._histories[customer][1]
+                for event in self._histories[customer].events
                 if event.kind != "churned" and start <= event.at < end
             ]
             if not joined:
@@ -720,29 +754,29 @@ class Reference:
         segment: Callable[[str, Mapping[str, Any]], Segment],
         lines: Callable[[Segment, str], Lines],
     ) -> None:
-        rest: dict[tuple[Any, ...], list[tuple[Segment, Fraction]]] = defaultdict(list)
+        rest: dict[tuple[Any, ...], list[tuple[Segment, int]]] = defaultdict(list)
         for row in self.movements():
             if not start <= row.at < end:
                 continue
-            amount = self.convert(row.micro, row.currency, self.day(row.at))
             where = segment(row.customer, row.columns)
             if row.is_rest and row.kind in ("expansion", "contraction"):
-                rest[row.customer, row.at, row.kind, self.reporting or row.currency].append((where, amount))
+                rest[row.customer, row.at, row.kind, row.currency].append((where, row.micro))
             else:
+                amount = self.convert(row.micro, row.currency, self.day(row.at))
                 _add(lines(where, row.currency), row.kind, amount)
-        for (_, _, kind, currency), changes in rest.items():
-            net = sums(changes)
-            lost = -sum((amount for amount in net.values() if amount < 0), Fraction(0))
-            gained = sum((amount for amount in net.values() if amount > 0), Fraction(0))
-            for where, amount in net.items():
-                if not lost or not gained:
-                    _add(lines(where, currency), kind, amount)
-                elif amount < 0:
-                    lines(where, currency).leaving -= amount
-                elif amount > 0:
-                    moved = lost * amount / gained
-                    lines(where, currency).entering += moved
-                    _add(lines(where, currency), kind, amount - moved)
+        for (_, at, kind, currency), changes in rest.items():
+            for where, (leaving, entering, remainder) in split(sums(changes)).items():
+                found = lines(where, currency)
+                found.leaving += self.convert(leaving, currency, self.day(at))
+                found.entering += self.convert(entering, currency, self.day(at))
+                _add(found, kind, self.convert(remainder, currency, self.day(at)))
+        for history in self._histories.values():
+            for move in history.transfers:
+                left, entered = segment(move.customer, move.left), segment(move.customer, move.entered)
+                if start <= move.at < end and left != entered:
+                    amount = self.convert(move.micro, move.currency, self.day(move.at))
+                    lines(left, move.currency).leaving += amount
+                    lines(entered, move.currency).entering += amount
 
     def _add_retention(
         self, first: date, after: date, by: tuple[str, ...], money: dict[tuple[Segment, str], Lines], nrr: str, grr: str
@@ -783,7 +817,7 @@ class Reference:
             found.closing += at_end
             found.base_lost += at_start and not at_end
             found.paying += customer in paying
-            came = [event for event in self._histories[customer][1] if start <= event.at < end]
+            came = [event for event in self._histories[customer].events if start <= event.at < end]
             for event in came:
                 setattr(found, event.kind, getattr(found, event.kind) + 1)
                 if event.cause is not None:
@@ -793,8 +827,26 @@ class Reference:
         return dict(counts)
 
 
-def _add(lines: Lines, kind: str, amount: Fraction) -> None:
+def _add(lines: Lines, kind: str, amount: Fraction | int) -> None:
     setattr(lines, kind, getattr(lines, kind) + (-amount if kind in LOSSES else amount))
+
+
+def split(changes: Mapping[Segment, int]) -> dict[Segment, tuple[int, int, int]]:
+    """(leaving, entering, remainder) of each segment: what the losers lose enters the gainers, by their gain."""
+    lost = -sum(amount for amount in changes.values() if amount < 0)
+    gained = sum(amount for amount in changes.values() if amount > 0)
+    if not lost or not gained:
+        return {where: (0, 0, amount) for where, amount in changes.items()}
+    found = {}
+    so_far = 0
+    for where, amount in sorted(changes.items(), key=lambda pair: [(name is None, name) for name in pair[0]]):
+        if amount < 0:
+            found[where] = (-amount, 0, 0)
+        else:
+            entering = lost * (so_far + amount) // gained - lost * so_far // gained
+            so_far += amount
+            found[where] = (0, entering, amount - entering)
+    return found
 
 
 def cause(items: Sequence[Item], at: datetime) -> str:

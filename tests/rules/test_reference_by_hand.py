@@ -389,7 +389,8 @@ def test_nothing_is_counted_from_the_known_on_instant_on_and_later_rows_do_not_e
     facts.state("2025-02-10", amount_minor=15_000, recorded_at="2025-02-20")
     facts.state("2025-03-01", cancel_at="2025-04-01", cancel_actor="customer")
     assert moved(reference(facts, "2025-02-15")) == [("01-10 00:00", "new", 100)]
-    assert moved(reference(facts, "2025-02-20")) == [("01-10 00:00", "new", 100), ("02-10 00:00", "expansion", 50)]
+    assert moved(reference(facts, "2025-02-20")) == [("01-10 00:00", "new", 100)]  # recorded at this very instant
+    assert moved(reference(facts, "2025-02-21")) == [("01-10 00:00", "new", 100), ("02-10 00:00", "expansion", 50)]
     told = [("01-10 00:00", "new", 100), ("02-10 00:00", "expansion", 50), ("03-01 00:00", "contraction", -50)]
     assert moved(reference(facts, "2025-04-01")) == told  # the end is planned for this very instant: not yet
     assert moved(reference(facts, "2025-04-02")) == [*told, ("04-01 00:00", "churn", -100)]
@@ -602,3 +603,16 @@ def test_clocks_that_change_make_days_of_23_and_25_hours() -> None:
     ninth = answer.period(date(2025, 3, 9), date(2025, 3, 10)).money[(), "USD"]
     tenth = answer.period(date(2025, 3, 10), date(2025, 3, 11)).money[(), "USD"]
     assert (ninth.new, tenth.expansion) == (100 * USD, 10 * USD)
+
+
+def test_another_plan_at_the_same_price_is_no_movement_but_moves_between_the_plans() -> None:
+    facts = Facts()
+    facts.state("2025-01-10", plan_id="A")
+    facts.state("2025-02-10 10:00", plan_id="B")
+    facts.state("2025-02-10 10:30", plan_id="B", amount_minor=11_000)
+    answer = reference(facts)
+    # 10:00 is no event, so 10:30 is a group of its own: 100 go from A to B, then B expands by 10
+    assert moved(answer) == [("01-10 00:00", "new", 100), ("02-10 10:30", "expansion", 10)]
+    found = month(answer, "2025-02", by=("plan_id",)).money
+    assert (found[("A",), "USD"].leaving, found[("B",), "USD"].entering) == (100 * USD, 100 * USD)
+    assert found[("B",), "USD"].expansion == 10 * USD
