@@ -11,7 +11,7 @@ import pytest
 from tests import conftest
 from tests.conftest import ROOT
 
-SCRIPTS = [ROOT / ".ci" / "run", *sorted((ROOT / "tools").iterdir())]
+SCRIPTS = [ROOT / ".ci" / "run", *sorted(path for path in (ROOT / "tools").iterdir() if not path.suffix)]
 
 
 def test_the_build_machine_runs_what_a_newcomer_runs_and_nothing_else() -> None:
