@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import Files
+from mkdocs.utils import nest_paths
 
 SHELVES = ("", "tutorial", "how-to", "explanation", "reference", "decisions")
 
 
-def on_files(files: Files, config: Any) -> Files:
-    """The site's files, sorted by shelf; a folder that is no shelf comes last."""
+def on_files(files: Files, config: Any) -> None:
+    """Lists every page in the navigation, sorted by shelf; a folder that is no shelf comes last."""
 
-    def place(file: File) -> tuple[int, str, bool, str]:
-        folder, _, name = file.src_uri.rpartition("/")
+    def place(page: str) -> tuple[int, str, bool, str]:
+        folder, _, name = page.rpartition("/")
         shelf = folder.split("/")[0]
         return (SHELVES.index(shelf) if shelf in SHELVES else len(SHELVES), folder, name != "index.md", name)
 
-    return Files(sorted(files, key=place))
+    config["nav"] = nest_paths(sorted((file.src_uri for file in files.documentation_pages()), key=place))
