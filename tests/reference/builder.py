@@ -53,6 +53,7 @@ STATE = {
 }
 SPAN = {**PRICE, "status": None, "trial_ends_at": None, "term_ends_at": None, **CANCEL}
 CUSTOMER = {"merged_into": None, "is_test": None, "channel": None, "country": None, "signed_up_at": None}
+LINE = {"kind": "recurring", "amount_minor": 0, "currency": "USD", "is_proration": None}
 TRAIT = {"value": None, "number": None}
 INSTANTS = {
     "discount_ends_at",
@@ -85,6 +86,7 @@ class Facts:
             "subscription_spans": [],
             "subscription_states": [],
             "rates": [],
+            "invoice_lines": [],
         }
 
     def state(
@@ -134,6 +136,13 @@ class Facts:
         day = date.fromisoformat(day) if isinstance(day, str) else day
         at = datetime(day.year, day.month, day.day, tzinfo=UTC)
         return self._add("rates", {"day": day, "currency": currency}, {"per_usd": Decimal(per_usd)}, columns, at)
+
+    def line(self, at: str, *, customer: str = "c1", **columns: Any) -> Row:
+        """A line of a bill."""
+        name = f"line-{len(self.tables['invoice_lines'])}"
+        key = {"line_id": name, "invoice_id": f"bill-of-{name}", "service_start": instant(at)}
+        plain = {"customer_id": customer, **LINE}
+        return self._add("invoice_lines", key, plain, columns, key["service_start"])
 
     def _add(self, table: str, key: Row, plain: Row, columns: Mapping[str, Any], business_time: datetime | None) -> Row:
         told = {"recorded_at": business_time, "version": None, "retracted": False, "recorded_assumed": False}

@@ -183,9 +183,15 @@ class Item:
     name: tuple[str, str]
     customer: str
     states: tuple[Row, ...]
+    _asked: dict[datetime, Value] = field(default_factory=dict, compare=False, repr=False)
 
     def at(self, t: datetime) -> Value:
         """What the item is at instant t."""
+        if t not in self._asked:
+            self._asked[t] = self._at(t)
+        return self._asked[t]
+
+    def _at(self, t: datetime) -> Value:
         past = [state for state in self.states if state["effective_at"] <= t]
         if not past:
             return NOTHING
