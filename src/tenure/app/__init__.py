@@ -1,1 +1,1 @@
-"""Wiring: a workspace in, answers out; the composition of the report."""
+"""Wiring: a folder becomes a workspace, its facts become answers and a report."""

@@ -35,7 +35,7 @@ How = Literal["voluntary", "involuntary", "other", "unknown"]
 
 @dataclass(frozen=True)
 class Period:
-    """Which days? Half-open: from `start` up to, not including, `end`. A balance (MRR) has the period that it closes."""
+    """Which days? Half-open: from `start` up to, not including, `end`. A balance has the period that it closes."""
 
     start: date
     end: date
@@ -50,8 +50,8 @@ class Note:
     text). Codes known today: survivors_only(until), reconstructed, provisional(until), snapshot_one_period,
     assumed_rows(rows, share), derived_rows(rows, share), quarantined_rows(rows), test_customers(customers),
     several_currencies(currencies), missing_rates(currencies), small_base(n), merged_customers(customers),
-    undated_traits(traits), one_period_only, no_cancel_actor(share), open_window(days). A code nobody translated is shown
-    as `text`.
+    undated_traits(traits), one_period_only, no_cancel_actor(share), open_window(days). A code nobody translated is
+    shown as `text`.
     """
 
     code: str
@@ -215,7 +215,7 @@ class MovementPeriod:
 
 @dataclass(frozen=True)
 class Layer:
-    """A point of a layer cake: what those who joined in `cohort` bring in `period` (MRR at its end, or revenue in it)."""
+    """What those who joined in `cohort` bring in `period`: MRR at its end, or revenue in it (for a layer cake)."""
 
     cohort: str
     period: Period
@@ -442,7 +442,7 @@ class Hazard:
 
 @dataclass(frozen=True)
 class OrderPeriod:
-    """A period of a business that sells orders: revenue net of returns, orders, customers who bought, of these the new."""
+    """One period of orders: revenue net of returns, orders, customers who bought, of these the new."""
 
     period: Period
     revenue: Decimal
@@ -518,7 +518,7 @@ class Trust:
 
 @dataclass(frozen=True)
 class Definition:
-    """What exactly is this metric?  As the catalogue says it, in English; a language's words may translate it by name."""
+    """What exactly is this metric?  As the catalogue says it, in English; words of a language may translate it."""
 
     metric: str
     title: str

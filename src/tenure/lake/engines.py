@@ -39,6 +39,10 @@ class Engine(Protocol):
         """The statement's answer."""
         ...
 
+    def lend(self, name: str, table: pa.Table) -> str:
+        """Makes a small table of ours readable in statements under `name`, which is returned."""
+        ...
+
     def close(self) -> None:
         """Lets go of memory and files."""
         ...
@@ -90,6 +94,11 @@ class DuckDB:
         except duckdb.OutOfMemoryException as error:
             raise Failed(f"the engine ran out of memory: {error}; set a higher memory_limit or use Spark") from error
 
+    def lend(self, name: str, table: pa.Table) -> str:
+        """See Engine.lend."""
+        self.connection.register(name, table)
+        return name
+
     def close(self) -> None:
         """See Engine.close."""
         self.connection.close()
@@ -132,6 +141,11 @@ class Spark:
         """See Engine.table."""
         return self.session.sql(sql).toArrow()
 
+    def lend(self, name: str, table: pa.Table) -> str:
+        """See Engine.lend."""
+        self.session.createDataFrame(table).createOrReplaceTempView(name)
+        return name
+
     def close(self) -> None:
         """Leaves the session running: starting one takes seconds, and others may share it."""
 
@@ -146,5 +160,3 @@ def open_engine(name: str, *, memory_limit: str | None = None, threads: int | No
     if name == "spark":
         return Spark()
     raise UnknownName.of("engine", name, ENGINES)
-
-

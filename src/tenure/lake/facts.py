@@ -186,8 +186,7 @@ class Facts:
             sql += f" LEFT JOIN {merged} AS m ON m.customer_id = r.customer_id"
         if left_out:
             sql += f" LEFT JOIN {left_out} AS t ON t.customer_id = {who}"
-            sql += f" LEFT JOIN {left_out} AS o ON o.customer_id = r.customer_id"
-            sql += " WHERE t.customer_id IS NULL AND o.customer_id IS NULL"
+            sql += " WHERE t.customer_id IS NULL"
         return st.step(step, sql, says="merged customers are one, test customers are left out")
 
 

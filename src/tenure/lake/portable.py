@@ -77,6 +77,12 @@ class Dialect:
         """Integer division of non-negative BIGINTs, cut."""
         return f"(({a}) div ({b}))" if self.spark else f"(({a}) // ({b}))"
 
+    def muldiv(self, a: str, b: str, c: str) -> str:
+        """a * b / c of non-negative BIGINTs, cut, without overflow in between."""
+        if self.spark:
+            return f"(CAST({a} AS DECIMAL(19,0)) * CAST({b} AS DECIMAL(19,0)) div CAST({c} AS DECIMAL(19,0)))"
+        return f"CAST((CAST({a} AS HUGEINT) * ({b})) // ({c}) AS BIGINT)"
+
     def add_months(self, us: str, months: int) -> str:
         """Microseconds moved by calendar months in UTC, clipped to the month's last day."""
         if self.spark:

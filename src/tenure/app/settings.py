@@ -1,0 +1,119 @@
+"""What does this company want? The settings of a workspace, from its tenure.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tenure.errors import BadConfiguration, NoWorkspace, TenureError, UnknownName
+from tenure.kernel.money import is_currency
+from tenure.kernel.time import zone
+
+FILE = "tenure.toml"
+TEMPLATE = """\
+# The workspace's settings. Everything has a default; remove the # of a line to change it.
+{company}
+{timezone}
+{currency}
+# profile = "tenure"              # which definition of churn
+# margin = 0.80                   # gross margin, for lifetime value
+# discount_rate = 0.10            # a year, for lifetime value
+# engine = "duckdb"               # or "spark"
+# memory_limit = "4GB"            # of DuckDB
+
+# [definition]                    # changes to the profile; docs/explanation/movements.md
+# pause_months = 6
+# past_due_days = 0
+# gap_days = 0
+# grouping_minutes = 60
+# limited_discount = false
+
+# [targets]                       # by metric; the report shows the distance
+# customer_churn_rate = 0.02
+# nrr_12m = 1.05
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A workspace's settings; see TEMPLATE for what each means."""
+
+    company: str = ""
+    timezone: str = "UTC"
+    currency: str | None = None
+    profile: str = "tenure"
+    margin: float = 0.8
+    discount_rate: float = 0.1
+    engine: str = "duckdb"
+    memory_limit: str | None = None
+    made_up: bool = False
+    definition: dict[str, Any] = field(default_factory=dict)
+    targets: dict[str, float] = field(default_factory=dict)
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "company": str,
+    "timezone": str,
+    "currency": str,
+    "profile": str,
+    "margin": (int, float),
+    "discount_rate": (int, float),
+    "engine": str,
+    "memory_limit": str,
+    "made_up": bool,
+    "definition": dict,
+    "targets": dict,
+}
+
+
+def write(folder: Path, company: str = "", timezone: str = "UTC", currency: str | None = None, extra: str = "") -> Path:
+    """Writes a new tenure.toml with a comment for everything that can be set; an existing one is left alone."""
+    path = folder / FILE
+    if not path.exists():
+
+        def line(key: str, value: str | None, default: str) -> str:
+            return f'{key} = "{value}"' if value else f'# {key} = "{default}"'
+
+        company = company.replace("\\", "\\\\").replace('"', '\\"')
+        text = TEMPLATE.format(
+            company=line("company", company, "Your name"),
+            timezone=line("timezone", timezone, "Asia/Bangkok"),
+            currency=line("currency", currency, "USD"),
+        )
+        path.write_text(extra + text, encoding="utf-8")
+    return path
+
+
+def read(folder: Path) -> Settings:
+    """The settings in a workspace's folder.
+
+    Raises NoWorkspace without a tenure.toml, BadConfiguration with the line or name that is wrong.
+    """
+    path = folder / FILE
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoWorkspace(
+            f"{folder} is not a workspace: it has no {FILE}. Make one with `tenure init {folder}`, "
+            "or name another with -w or TENURE_WORKSPACE"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadConfiguration(f"{path}: {error}; correct that line") from error
+    for key, value in raw.items():
+        if key not in _TYPES:
+            raise BadConfiguration(f"{path}: {UnknownName.of('setting', key, _TYPES)}")
+        if not isinstance(value, _TYPES[key]) or (isinstance(value, bool) and key != "made_up"):
+            raise BadConfiguration(f"{path}: {key} = {value!r} is of the wrong type")
+    settings = Settings(**raw)
+    try:
+        zone(settings.timezone)
+    except TenureError as error:
+        raise BadConfiguration(f"{path}: {error}") from error
+    if settings.currency is not None and not is_currency(settings.currency):
+        raise BadConfiguration(f"{path}: currency = '{settings.currency}' is not an ISO 4217 code such as USD or THB")
+    for name, target in settings.targets.items():
+        if isinstance(target, bool) or not isinstance(target, int | float):
+            raise BadConfiguration(f"{path}: the target of {name} must be a number, not {target!r}")
+    return settings

@@ -1,0 +1,166 @@
+"""Where is everything? A folder with settings, the lake and the ledger, and what can be asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenure.app import settings as settings_file
+from tenure.errors import BadInput, BadPeriod
+from tenure.kernel.time import midnight, whole_days, zone
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tenure.app.settings import Settings
+    from tenure.lake.engines import Engine
+    from tenure.lake.facts import Facts
+    from tenure.lake.store import Lake
+    from tenure.measure.answers import Answer
+    from tenure.measure.definition import Definition
+
+
+def open(folder: str | Path = ".", *, create: bool = False, **options: Any) -> Workspace:  # noqa: A001
+    """The workspace in a folder.
+
+    With `create`, makes one where there is none; `timezone`, `currency` and `company` then go into its tenure.toml.
+    Raises NoWorkspace for a folder that is none.
+    """
+    path = Path(folder)
+    if create and not (path / settings_file.FILE).exists():
+        path.mkdir(parents=True, exist_ok=True)
+        settings_file.write(path, **options)
+    elif options and not create:
+        raise BadInput(f"{', '.join(options)}: settings are written only when a workspace is created; edit tenure.toml")
+    return Workspace(path)
+
+
+class Workspace:
+    """A company's facts and settings in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings: Settings = settings_file.read(folder)
+        self._engines: dict[str, Engine] = {}
+
+    def __repr__(self) -> str:
+        return f"Workspace({str(self.folder)!r})"
+
+    @property
+    def lake(self) -> Lake:
+        """The facts, as Delta tables."""
+        from tenure.lake.store import Lake
+
+        return Lake(self.folder / "lake")
+
+    def engine(self, name: str | None = None) -> Engine:
+        """The engine of that name (default: the settings'), opened once."""
+        from tenure.lake.engines import open_engine
+
+        name = name or self.settings.engine
+        if name not in self._engines:
+            self._engines[name] = open_engine(name, memory_limit=self.settings.memory_limit)
+        return self._engines[name]
+
+    def definition(self, profile: str | None = None) -> Definition:
+        """The definition profile, with the company's own choices where it is the company's profile."""
+        from tenure.measure.definition import profile as load
+        from tenure.measure.definition import with_choices
+
+        base = load(profile or self.settings.profile)
+        return with_choices(base, self.settings.definition) if profile in (None, self.settings.profile) else base
+
+    def known_before(self, known_on: str | datetime | None = None) -> datetime:
+        """The exclusive end of what is known: of a day, month or year the whole of it; by default now."""
+        if known_on is None:
+            return datetime.now(UTC) + timedelta(microseconds=1)
+        if isinstance(known_on, datetime):
+            if known_on.tzinfo is None:
+                raise BadPeriod(f"{known_on} has no time zone; give an aware datetime or text such as '2026-06-30'")
+            return known_on.astimezone(UTC) + timedelta(microseconds=1)
+        return midnight(whole_days(known_on)[1], zone(self.settings.timezone))
+
+    def facts(self, known_on: str | datetime | None = None, engine: str | None = None) -> Facts:
+        """One consistent look at everything that was known then."""
+        from tenure.lake.facts import Facts
+
+        return Facts(self.lake, self.engine(engine), self.known_before(known_on), zone(self.settings.timezone))
+
+    def load(
+        self,
+        table: str,
+        *files: str | Path,
+        mapping: dict[str, str] | None = None,
+        static: Sequence[str] = (),
+        strict: bool = False,
+        timezone: str | None = None,
+        currency: str | None = None,
+        progress: Any = None,
+    ) -> list[Any]:
+        """Loads files into a table or from a shape people have; see connect.files and `tenure load --help`.
+
+        Each file is loaded wholly or not at all; loading it again changes nothing. Rows that fail are in quarantine.
+        """
+        from tenure.connect.files import load
+
+        return [
+            load(
+                self.lake,
+                table,
+                Path(file),
+                mapping=mapping or {},
+                static=static,
+                strict=strict,
+                timezone=timezone or self.settings.timezone,
+                currency=currency or self.settings.currency,
+                now=datetime.now(UTC),
+                progress=progress,
+            )
+            for file in files
+        ]
+
+    def metrics(
+        self,
+        *names: str,
+        since: str,
+        until: str | None = None,
+        period: str = "month",
+        by: str | Sequence[str] = (),
+        currency: str | None = None,
+        profile: str | None = None,
+        known_on: str | datetime | None = None,
+        engine: str | None = None,
+        intervals: bool = True,
+    ) -> Answer:
+        """Metrics per period, from the whole of `since` to the whole of `until` (default: since), see the catalogue.
+
+        by: column or trait, or several. currency: the reporting currency (default: the settings'; None and several
+        currencies: each by itself; "each": each by itself even so).
+        """
+        from tenure.measure.answers import Question, ask
+
+        first = whole_days(since)[0]
+        after = whole_days(until or since)[1]
+        by = (by,) if isinstance(by, str) else tuple(by)
+        reporting = currency or self.settings.currency
+        if reporting is not None:
+            reporting = None if reporting.lower() == "each" else reporting.upper()
+        question = Question(tuple(names), first, after, period, by, reporting, intervals)
+        return ask(self.facts(known_on, engine), self.definition(profile), question)
+
+    def movements(
+        self,
+        *,
+        since: str,
+        until: str | None = None,
+        known_on: str | datetime | None = None,
+        engine: str | None = None,
+        profile: str | None = None,
+    ) -> pa.Table:
+        """Every movement of MRR in a stretch of time, one row each, with its cause. See measure.openings.movement_rows."""
+        from tenure.measure.openings import movement_rows
+
+        first, after = whole_days(since)[0], whole_days(until or since)[1]
+        return movement_rows(self.facts(known_on, engine), self.definition(profile), first, after)

@@ -1,0 +1,364 @@
+"""What was asked, and what is the answer? A question becomes one or two statements, and their sums become metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from tenure.errors import BadInput, BadPeriod
+from tenure.kernel.money import exponent
+from tenure.kernel.time import Period, add_months, midnight, periods
+from tenure.lake.facts import Facts
+from tenure.lake.portable import day_number, micros
+from tenure.measure import states, totals
+from tenure.measure.catalogue import Metric, metrics
+from tenure.measure.currencies import SCALE, Conversion, currencies, day_before
+from tenure.measure.definition import Definition
+from tenure.measure.figures import Figures, Retention, assemble, retention, rows
+from tenure.measure.segments import Segment, resolve
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Up to so many customer-period balances the bootstrap of NRR draws customers; beyond, its limit is computed from sums.
+BOOTSTRAP_ROWS = 400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which metrics, over which days, per which period, by which columns, in which currency."""
+
+    names: tuple[str, ...]
+    first: date
+    after: date
+    grain: str = "month"
+    by: tuple[str, ...] = ()
+    currency: str | None = None
+    intervals: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number: exact value with interval, what it was divided from, and why it is missing or doubtful."""
+
+    metric: Metric
+    period: Period
+    segment: dict[str, str | None] | None
+    currency: str | None
+    value: Fraction | None
+    low: float | None
+    high: float | None
+    numerator: Fraction | None
+    denominator: Fraction | None
+    n: int | None
+    reason: str
+
+    def major(self, amount: Fraction | None) -> Decimal | None:
+        """An exact amount of money as a Decimal in major units, rounded half-even to the currency's digits."""
+        if amount is None or self.currency is None:
+            return None
+        digits = exponent(self.currency)
+        return _decimal(amount / (SCALE * 1_000_000 * 10**digits), digits)
+
+
+def _decimal(value: Fraction, digits: int) -> Decimal:
+    return Decimal(round(value * 10**digits)).scaleb(-digits)
+
+
+@dataclass
+class Answer:
+    """The numbers asked for, with their statements, ways to look at them and the customers behind them."""
+
+    question: Question
+    definition: Definition
+    cells: list[Cell]
+    statements: list[str]
+    facts: Facts
+    notes: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Any:
+        return iter(self.cells)
+
+    def rows(self, exact: bool = False) -> list[dict[str, Any]]:
+        """One dict per number, as the command line's JSON has them.
+
+        Money in major units as Decimal, rates as float, counts as int; with `exact`, Fractions of 10^-6 minor units
+        (money) or of one (rates, counts).
+        """
+        found = []
+        for cell in self.cells:
+            value, numerator, denominator = cell.value, cell.numerator, cell.denominator
+            shown: dict[str, Any] = {"value": value, "numerator": numerator, "denominator": denominator}
+            unit = cell.metric.unit
+            if exact:
+                if unit == "money":
+                    shown["value"] = None if value is None else value / SCALE
+                if unit == "money" or cell.metric.money_parts:
+                    shown["numerator"] = None if numerator is None else numerator / SCALE
+                if cell.metric.money_parts:
+                    shown["denominator"] = None if denominator is None else denominator / SCALE
+            else:
+                money_top = unit == "money" or cell.metric.money_parts
+                shown["numerator"] = cell.major(numerator) if money_top else _plain(numerator)
+                shown["denominator"] = cell.major(denominator) if cell.metric.money_parts else _plain(denominator)
+                if unit == "money":
+                    shown["value"] = cell.major(value)
+                elif unit == "count":
+                    shown["value"] = None if value is None else int(value)
+                else:
+                    shown["value"] = None if value is None else float(value)
+            found.append(
+                {
+                    "metric": cell.metric.name,
+                    "profile": self.definition.name,
+                    "period_start": cell.period.first.isoformat(),
+                    "period_end": cell.period.after.isoformat(),
+                    "segment": cell.segment,
+                    "currency": cell.currency,
+                    "unit": unit,
+                    "value": shown["value"],
+                    "low": cell.low,
+                    "high": cell.high,
+                    "numerator": shown["numerator"],
+                    "denominator": shown["denominator"],
+                    "n": cell.n,
+                    "reason": cell.reason or None,
+                }
+            )
+        return found
+
+    def to_json(self) -> str:
+        """The rows as JSON: money as decimal strings in major units, rates as fractions."""
+        return json.dumps(self.rows(), default=str, ensure_ascii=False, indent=1)
+
+    def to_arrow(self) -> pa.Table:
+        """The rows as an Arrow table; money and counts are decimals, `segment` is JSON text."""
+        import pyarrow as pa
+
+        def number(value: Any) -> float | None:
+            return None if value is None else float(value)
+
+        found = self.rows()
+        columns: dict[str, Any] = {
+            name: pa.array([row[name] for row in found], pa.string())
+            for name in ("metric", "profile", "currency", "unit", "reason")
+        }
+        for name in ("period_start", "period_end"):
+            columns[name] = pa.array([date.fromisoformat(row[name]) for row in found], pa.date32())
+        columns["segment"] = pa.array(
+            [None if row["segment"] is None else json.dumps(row["segment"], ensure_ascii=False) for row in found],
+            pa.string(),
+        )
+        for name in ("value", "low", "high", "numerator", "denominator"):
+            columns[name] = pa.array([number(row[name]) for row in found], pa.float64())
+        columns["n"] = pa.array([row["n"] for row in found], pa.int64())
+        order = list(found[0]) if found else list(columns)
+        return pa.table({name: columns[name] for name in order})
+
+    def to_pandas(self) -> Any:
+        """The rows as a pandas DataFrame (needs pandas)."""
+        return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> Any:
+        """The rows as a Polars DataFrame (needs polars)."""
+        import polars
+
+        return polars.from_arrow(self.to_arrow())
+
+    def sql(self) -> str:
+        """The statements that were run, ready to be run by hand."""
+        return ";\n\n".join(self.statements)
+
+    def value(self, name: str | None = None) -> Any:
+        """The one value of the answer (or of one metric in it); BadInput where there are several."""
+        found = [row["value"] for row in self.rows() if name in (None, row["metric"])]
+        if len(found) != 1:
+            raise BadInput(f"the answer has {len(found)} values; ask for one metric, period and currency, or use rows()")
+        return found[0]
+
+    def customers(self, limit: int | None = None) -> pa.Table:
+        """Who is in these numbers: one row per customer and movement or balance. See measure.openings."""
+        from tenure.measure.openings import customers
+
+        return customers(self, limit)
+
+    def chart(self, language: str = "en") -> Any:
+        """The numbers as a chart (altair.Chart): a line per metric and segment over the periods, with its interval."""
+        from tenure.charts.lines import metric_lines
+
+        return metric_lines(self.rows(), language)
+
+
+def _plain(value: Fraction | None) -> int | float | None:
+    if value is None:
+        return None
+    return int(value) if value.denominator == 1 else float(value)
+
+
+def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
+    """The answer to a question about subscriptions.
+
+    Raises BadPeriod without a period, UnknownName for unknown metrics or columns, BadInput where there is nothing to
+    measure.
+    """
+    wanted = metrics(question.names)
+    if not wanted:
+        raise BadInput("name at least one metric; `tenure metrics --list` shows them all")
+    if question.first >= question.after:
+        raise BadPeriod(f"the period ends ({question.after}) before it begins ({question.first})")
+    if not states.tables(facts):
+        raise BadInput("no subscriptions are loaded; load some with `tenure load subscriptions FILE`")
+    tz = facts.timezone
+    asked = periods(question.first, question.after, question.grain, tz)
+    segment = resolve(facts, question.by)
+    known = currencies(facts)
+    conversion = None
+    if question.currency is not None:
+        conversion = Conversion.of(facts, question.currency)
+    elif len(known) > 1 and segment is not None and "size" in segment.bands:
+        raise BadInput("bands of size need one currency: add --currency, such as --currency USD")
+    single = known[0] if len(known) == 1 else None
+    converts = conversion is not None and known != [question.currency]
+    statements = []
+    horizon = micros(facts.known_before)
+
+    answer = _run(facts, definition, question, asked, [totals.Window(i, i) for i in range(len(asked))],
+                  segment, conversion if converts else None, known, statements, "")  # fmt: skip
+    horizon_day = _day_of(facts, horizon)
+    found = assemble(answer, asked, conversion if converts else None, single, horizon_day)
+    if question.currency is not None and not converts:
+        conversion = None
+    shown_currencies: list[str | None] = [question.currency] if question.currency else list(known)
+    if any(metric.looks_back for metric in wanted):
+        _look_back(facts, definition, question, asked, segment, conversion if converts else None, known, single, found, statements)
+    segments = sorted({key[1] for key in found}) if segment else [""]
+    cells = []
+    for metric in wanted:
+        for i, period in enumerate(asked):
+            for seg in segments:
+                for currency in shown_currencies if metric.of_money else [None]:
+                    figures = found.get((i, seg, currency)) or found.get((i, seg, None))
+                    if figures is None:
+                        continue
+                    if segment and _is_empty(found, i, seg):
+                        continue
+                    value = metric.compute(figures)
+                    reason = value.reason
+                    if figures.provisional or day_number(period.after) > horizon_day:
+                        reason = "; ".join(filter(None, (reason, "provisional: the period is not over")))
+                    cells.append(
+                        Cell(
+                            metric, period, segment.read(seg) if segment else None, currency, value.value,
+                            value.low if question.intervals else None, value.high if question.intervals else None,
+                            value.numerator, value.denominator, value.n, reason,
+                        )  # fmt: skip
+                    )
+    return Answer(question, definition, cells, statements, facts)
+
+
+def _day_of(facts: Facts, us: int) -> int:
+    from tenure.lake.portable import from_micros
+
+    return day_number(from_micros(us).astimezone(facts.timezone).date())
+
+
+def _is_empty(found: dict[tuple[int, str, str | None], Figures], i: int, seg: str) -> bool:
+    """Whether a segment has nothing to say in a period: no money, no customers, no event."""
+    for (index, name, _), figures in found.items():
+        if index == i and name == seg:
+            if figures.opening or figures.closing or figures.customers_open or figures.customers_close or figures.reason:
+                return False
+            if any(figures.flows.values()) or any(figures.events.values()):
+                return False
+    return True
+
+
+def _run(
+    facts: Facts,
+    definition: Definition,
+    question: Question,
+    slices: Sequence[Period],
+    windows: Sequence[totals.Window],
+    segment: Segment | None,
+    conversion: Conversion | None,
+    known: Sequence[str],
+    statements: list[str],
+    only: str,
+) -> list[Any]:
+    by_day, opening_rates = None, None
+    if conversion is not None:
+        suffix = only or "periods"
+        keys = [(i, c, day_before(slices[w.first].first)) for i, w in enumerate(windows) for c in known]
+        opening_rates = facts.engine.lend(f"rates_at_start_{suffix}", conversion.table(keys, "win"))
+        if len(known) > 1:
+            first, after = day_before(slices[0].first), day_number(slices[-1].after)
+            # The sign of a group in several currencies is judged at the day's rate, in all of history.
+            days = sorted({0, *conversion.days.get(conversion.reporting, []), *(d for c in known for d in conversion.days.get(c, []))})
+            last = min(after, _day_of(facts, facts.horizon) + 1)
+            every = range(max(min(days[0], first), -36525) if days != [0] else first, last)
+            by_day = facts.engine.lend(
+                "rates_by_day", conversion.table(((day, c, day) for day in every for c in known), "day")
+            )
+    sql = totals.statement(
+        facts,
+        definition,
+        slices,
+        windows,
+        segment=segment,
+        by_day=conversion is not None,
+        currency=question.currency or (known[0] if len(known) == 1 else None),
+        conversion=by_day,
+        opening_rates=opening_rates,
+        only_kept=bool(only),
+    )
+    statements.append(sql)
+    return rows(facts.engine.table(sql))
+
+
+def _look_back(
+    facts: Facts,
+    definition: Definition,
+    question: Question,
+    asked: Sequence[Period],
+    segment: Segment | None,
+    conversion: Conversion | None,
+    known: Sequence[str],
+    single: str | None,
+    found: dict[tuple[int, str, str | None], Figures],
+    statements: list[str],
+) -> None:
+    """Fills kept_12m: the same comparison over the twelve calendar months before each period's end."""
+    starts = [add_months(period.after, -12) for period in asked]
+    bounds = sorted({*starts, *(period.after for period in asked)})
+    tz = facts.timezone
+    slices = [
+        Period(midnight(a, tz), midnight(b, tz), a, b, question.grain) for a, b in zip(bounds, bounds[1:], strict=False)
+    ]
+    place = {day: i for i, day in enumerate(bounds)}
+    windows = [totals.Window(place[s], place[p.after] - 1) for s, p in zip(starts, asked, strict=True)]
+    # The balances at the windows' starts come from a second assembly over the finer slices.
+    answer = _run(facts, definition, question, slices, windows, segment, conversion, known, statements, "year")
+    opening = _run(
+        facts, definition, question, slices, [totals.Window(i, i) for i in range(len(slices))], segment, conversion, known, statements, ""
+    )
+    horizon_day = _day_of(facts, facts.horizon)
+    at = assemble(opening, slices, conversion, single, horizon_day)
+    kept: dict[tuple[int, str, str | None], dict[str, Any]] = {}
+    for row in answer:
+        if row.what == "kept":
+            kept.setdefault((row.slice, row.seg, row.currency), {})[row.kind] = row
+    for (i, seg, currency), figures in found.items():
+        window = windows[i]
+        start = at.get((window.first, seg, currency))
+        if start is None:
+            start = Figures(asked[i], seg, currency)
+        mine = kept.get((i, seg, None if conversion else currency), {})
+        figures.kept_12m = retention(start, mine)
+
+
+__all__ = ["Answer", "Cell", "Question", "Retention", "ask"]

@@ -1,0 +1,338 @@
+"""Which numbers are there? Every metric as data, and one function of a period's figures.
+
+The command line's list, the reference pages and the report's definitions are made from here, so that a number has one
+meaning in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tenure.errors import UnknownName
+from tenure.kernel import stats
+from tenure.kernel.time import PER_YEAR
+from tenure.measure.currencies import SCALE
+from tenure.measure.figures import Figures, Retention
+
+MOVEMENTS = "docs/explanation/movements.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A number with what it was made from. Money: 10^-16 x 10^-6 minor units (Fraction); value None with its reason."""
+
+    value: Fraction | None
+    low: float | None = None
+    high: float | None = None
+    numerator: Fraction | None = None
+    denominator: Fraction | None = None
+    n: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric of the catalogue.
+
+    unit: money, rate (a fraction), ratio or count. grain: `state` (at the period's end), `flow` (within it) or `cohort`
+    (two instants compared). money_parts: numerator and denominator are money. customers: how to list who is in it.
+    """
+
+    name: str
+    title: str
+    question: str
+    unit: str
+    grain: str
+    formula: str
+    source: str
+    better: str
+    compute: Callable[[Figures], Value]
+    opens: str
+    money_parts: bool = False
+    looks_back: bool = False
+    family: str = "subscriptions"
+
+    @property
+    def of_money(self) -> bool:
+        """Whether the value depends on a currency."""
+        return self.unit == "money" or self.money_parts
+
+
+def _amount(total: int | Fraction, f: Figures) -> Value:
+    if f.reason:
+        return Value(None, reason=f.reason)
+    return Value(Fraction(total))
+
+
+def _flow(*kinds: str) -> Callable[[Figures], Value]:
+    def compute(f: Figures) -> Value:
+        return _amount(sum(f.flow(kind) for kind in kinds), f)
+
+    return compute
+
+
+def _share(numerator: int | Fraction, denominator: int | Fraction, empty: str, f: Figures, **rest: object) -> Value:
+    if f.reason:
+        return Value(None, reason=f.reason)
+    top, bottom = Fraction(numerator), Fraction(denominator)
+    if not bottom:
+        return Value(None, numerator=top, denominator=bottom, n=0, reason=empty)
+    return Value(top / bottom, numerator=top, denominator=bottom, **rest)  # type: ignore[arg-type]
+
+
+def _losses(f: Figures) -> int:
+    return f.flow("churn") + f.flow("contraction") + f.flow("pause")
+
+
+def _gains(f: Figures) -> int:
+    return f.flow("expansion") + f.flow("reactivation") + f.flow("resume")
+
+
+_NO_MRR = "there was no MRR at the start"
+_NO_CUSTOMERS = "there were no customers at the start"
+
+
+def _effective(f: Figures) -> float | None:
+    if not f.squares or f.opening <= 0:
+        return None
+    # A sum of squares is a difference of large floats; no company has more effective customers than customers.
+    size = stats.effective_size(f.opening / SCALE, max(f.squares, 0.0))
+    return None if size is None else min(size, float(max(f.paying_open, 1)))
+
+
+def _gross_churn(f: Figures) -> Value:
+    found = _share(_losses(f), f.opening, _NO_MRR, f, n=f.paying_open)
+    if found.value is None or not 0 <= found.value <= 1:
+        return found
+    low, high = stats.wilson_effective(float(found.value), _effective(f))
+    return Value(found.value, low, high, found.numerator, found.denominator, found.n)
+
+
+def _net_churn(f: Figures) -> Value:
+    return _share(_losses(f) - _gains(f), f.opening, _NO_MRR, f, n=f.paying_open)
+
+
+def _customer_churn(f: Figures) -> Value:
+    base = f.customers_open
+    if not base:
+        return Value(None, numerator=Fraction(f.lost), denominator=Fraction(0), n=0, reason=_NO_CUSTOMERS)
+    low, high = stats.wilson(f.lost, base)
+    reason = f"small base: {base} customers at the start (under {stats.SMALL_BASE})" if stats.small_base(base) else ""
+    return Value(Fraction(f.lost, base), low, high, Fraction(f.lost), Fraction(base), base, reason)
+
+
+def _converted(per_year: float) -> Callable[[Figures], Value]:
+    def compute(f: Figures) -> Value:
+        found = _customer_churn(f)
+        if found.value is None:
+            return found
+        power = PER_YEAR[f.period.grain] / per_year
+
+        def convert(rate: float | None) -> float | None:
+            return None if rate is None else 1.0 - (1.0 - rate) ** power
+
+        value = convert(float(found.value))
+        assert value is not None
+        return Value(
+            Fraction(value), convert(found.low), convert(found.high), found.numerator, found.denominator, found.n, found.reason
+        )
+
+    return compute
+
+
+def _nrr(kept: Retention) -> Value:
+    if kept.reason:
+        return Value(None, reason=kept.reason)
+    top, bottom = Fraction(kept.opening) + Fraction(kept.net), Fraction(kept.opening)
+    if not bottom:
+        return Value(None, numerator=top, denominator=bottom, n=0, reason=_NO_MRR)
+    low = high = None
+    if kept.pairs is not None:
+        start, end, counts = kept.pairs
+        interval = stats.ratio_bootstrap(start, end, seed=20240101, counts=counts)
+        low, high = interval.low, interval.high
+    elif kept.squares and kept.customers > 1:
+        # With many customers the bootstrap's limit: linearised from sums. Unmoved customers end as they began.
+        opening = kept.opening / SCALE
+        net = float(kept.net) / SCALE
+        interval = stats.ratio_interval(
+            kept.customers,
+            opening,
+            opening + net,
+            kept.squares,
+            kept.squares + 2 * kept.crossed + kept.net_squared,
+            kept.squares + kept.crossed,
+        )
+        low, high = interval.low, interval.high
+    return Value(top / bottom, low, high, top, bottom, kept.customers)
+
+
+def _grr(kept: Retention) -> Value:
+    if kept.reason:
+        return Value(None, reason=kept.reason)
+    top, bottom = Fraction(kept.opening) - Fraction(kept.loss), Fraction(kept.opening)
+    if not bottom:
+        return Value(None, numerator=top, denominator=bottom, n=0, reason=_NO_MRR)
+    low = high = None
+    if kept.squares:
+        size = stats.effective_size(kept.opening / SCALE, max(kept.squares, 0.0))
+        if size is not None:
+            low, high = stats.wilson_effective(float(top / bottom), min(size, float(max(kept.customers, 1))))
+    return Value(top / bottom, low, high, top, bottom, kept.customers)
+
+
+def _back(compute: Callable[[Retention], Value]) -> Callable[[Figures], Value]:
+    def look(f: Figures) -> Value:
+        if f.kept_12m is None:
+            return Value(None, reason="twelve months back were not computed")
+        return compute(f.kept_12m)
+
+    return look
+
+
+def _quick(f: Figures) -> Value:
+    return _share(f.flow("new") + _gains(f), _losses(f), "nothing was lost, so there is no ratio", f)
+
+
+def _arpa(f: Figures) -> Value:
+    if f.reason:
+        return Value(None, reason=f.reason)
+    if not f.paying_close:
+        return Value(None, numerator=Fraction(f.closing), denominator=Fraction(0), n=0, reason="nobody pays")
+    top = Fraction(f.closing)
+    return Value(top / f.paying_close, None, None, top, Fraction(f.paying_close), f.paying_close)
+
+
+def _count(get: Callable[[Figures], int]) -> Callable[[Figures], Value]:
+    return lambda f: Value(Fraction(get(f)))
+
+
+def _involuntary(f: Figures) -> Value:
+    involuntary, all_left = f.events["churned_involuntary"], f.churned
+    if not all_left:
+        return Value(None, numerator=Fraction(0), denominator=Fraction(0), n=0, reason="nobody left")
+    low, high = stats.wilson(involuntary, all_left)
+    return Value(
+        Fraction(involuntary, all_left), low, high, Fraction(involuntary), Fraction(all_left), all_left,
+        f"{f.events['churned_unknown']} of {all_left} left for an unknown reason" if f.events["churned_unknown"] else "",
+    )  # fmt: skip
+
+
+def _m(
+    name: str,
+    title: str,
+    question: str,
+    unit: str,
+    grain: str,
+    formula: str,
+    compute: Callable[[Figures], Value],
+    better: str,
+    opens: str,
+    source: str = MOVEMENTS,
+    **more: bool,
+) -> Metric:
+    return Metric(name, title, question, unit, grain, formula, source, better, compute, opens, **more)  # type: ignore[arg-type]
+
+
+_METRICS = (
+    _m("mrr", "MRR", "How much recurring revenue do we have a month?", "money", "state",
+       "sum of every live item's price, made monthly", lambda f: _amount(f.closing, f), "higher", "balance"),
+    _m("arr", "ARR", "How much recurring revenue is that a year?", "money", "state",
+       "12 x mrr", lambda f: _amount(12 * f.closing, f), "higher", "balance"),
+    _m("mrr_opening", "Opening MRR", "With how much MRR did the period begin?", "money", "state",
+       "mrr at the end of the period before", lambda f: _amount(f.opening, f), "higher", "balance"),
+    _m("mrr_new", "New MRR", "How much MRR did first-time customers bring?", "money", "flow",
+       "sum of movements of kind new", _flow("new"), "higher", "flow:new"),
+    _m("mrr_reactivation", "Reactivated MRR", "How much MRR came back with customers who had left?", "money", "flow",
+       "sum of movements of kind reactivation", _flow("reactivation"), "higher", "flow:reactivation"),
+    _m("mrr_expansion", "Expansion MRR", "How much more do those who stayed pay?", "money", "flow",
+       "sum of movements of kind expansion", _flow("expansion"), "higher", "flow:expansion"),
+    _m("mrr_contraction", "Contraction MRR", "How much less do those who stayed pay?", "money", "flow",
+       "- sum of movements of kind contraction", _flow("contraction"), "lower", "flow:contraction"),
+    _m("mrr_churn", "Churned MRR", "How much MRR left with customers who left?", "money", "flow",
+       "- sum of movements of kind churn", _flow("churn"), "lower", "flow:churn"),
+    _m("mrr_pause", "Paused MRR", "How much MRR stands still because customers pause?", "money", "flow",
+       "- sum of movements of kind pause", _flow("pause"), "lower", "flow:pause"),
+    _m("mrr_resume", "Resumed MRR", "How much MRR came back from pauses?", "money", "flow",
+       "sum of movements of kind resume", _flow("resume"), "higher", "flow:resume"),
+    _m("mrr_entering", "Entering MRR", "How much MRR came into the segment from other segments?", "money", "flow",
+       "sum of movements of kind entering", _flow("entering"), "neither", "flow:entering"),
+    _m("mrr_leaving", "Leaving MRR", "How much MRR went from the segment to other segments?", "money", "flow",
+       "- sum of movements of kind leaving", _flow("leaving"), "neither", "flow:leaving"),
+    _m("mrr_fx", "FX effect", "How much of the change is only the exchange rates'?", "money", "flow",
+       "sum over days of the balance at the day's start x the change of the rate", lambda f: _amount(f.fx, f), "neither", "balance"),
+    _m("mrr_correction", "Correction", "By how much did a closed month's figure have to be corrected?", "money", "flow",
+       "opening as known now - opening as closed; 0 while no month is closed", lambda f: _amount(0, f), "neither", "none"),
+    _m("mrr_net_new", "Net new MRR", "By how much did MRR grow by what customers did?", "money", "flow",
+       "new + reactivation + resume + expansion - contraction - pause - churn",
+       lambda f: _amount(sum(f.flows[k] for k in ("new", "reactivation", "resume", "expansion", "contraction", "pause", "churn")), f),
+       "higher", "flow:new,reactivation,resume,expansion,contraction,pause,churn"),
+    _m("arpa", "ARPA", "What does a paying customer pay a month on average?", "money", "state",
+       "mrr / paying_customers", _arpa, "higher", "balance"),
+    _m("quick_ratio", "Quick ratio", "How many dollars come in for each one that goes?", "ratio", "flow",
+       "(new + reactivation + resume + expansion) / (contraction + pause + churn)", _quick, "higher",
+       "flow:new,reactivation,resume,expansion,contraction,pause,churn", money_parts=True),
+    _m("gross_mrr_churn_rate", "Gross MRR churn rate", "Which share of our MRR did we lose?", "rate", "flow",
+       "(churn + contraction + pause) / opening MRR", _gross_churn, "lower", "flow:churn,contraction,pause", money_parts=True),
+    _m("net_mrr_churn_rate", "Net MRR churn rate", "Which share of our MRR did we lose after what existing customers added?",
+       "rate", "flow", "(churn + contraction + pause - expansion - reactivation - resume) / opening MRR", _net_churn, "lower",
+       "flow:churn,contraction,pause,expansion,reactivation,resume", money_parts=True),
+    _m("nrr", "Net revenue retention", "What do those who paid at the start pay at the end?", "rate", "cohort",
+       "MRR at the end of those paying at the start / their MRR at the start, at the rates of the start",
+       lambda f: _nrr(f.kept), "higher", "kept", money_parts=True),
+    _m("grr", "Gross revenue retention", "What do those who paid at the start still pay, upgrades aside?", "rate", "cohort",
+       "the same, each customer at most with the MRR of the start", lambda f: _grr(f.kept), "higher", "kept", money_parts=True),
+    _m("nrr_12m", "Net revenue retention, 12 months", "What do those who paid a year ago pay now?", "rate", "cohort",
+       "nrr from twelve calendar months before the period's end", _back(_nrr), "higher", "kept_12m", money_parts=True,
+       looks_back=True),
+    _m("grr_12m", "Gross revenue retention, 12 months", "What do those who paid a year ago still pay, upgrades aside?", "rate",
+       "cohort", "grr from twelve calendar months before the period's end", _back(_grr), "higher", "kept_12m",
+       money_parts=True, looks_back=True),
+    _m("customers", "Customers", "How many customers do we have?", "count", "state",
+       "customers who have ever paid and have something live (free, fully discounted and paused count)",
+       _count(lambda f: f.customers_close), "higher", "customers"),
+    _m("paying_customers", "Paying customers", "How many customers pay?", "count", "state",
+       "customers with MRR > 0", _count(lambda f: f.paying_close), "higher", "balance"),
+    _m("customers_new", "New customers", "How many became customers for the first time?", "count", "flow",
+       "customer events of kind new", _count(lambda f: f.events["new"]), "higher", "event:new"),
+    _m("customers_reactivated", "Reactivated customers", "How many came back?", "count", "flow",
+       "customer events of kind reactivated", _count(lambda f: f.events["reactivated"]), "higher", "event:reactivated"),
+    _m("customers_churned", "Churned customers", "How many customers left?", "count", "flow",
+       "customer events of kind churned; who leaves twice counts twice", _count(lambda f: f.churned), "lower", "event:churned"),
+    _m("customers_churned_voluntary", "Left by choice", "How many left because they chose to?", "count", "flow",
+       "churn events whose last ending says cancel_actor = customer", _count(lambda f: f.events["churned_voluntary"]),
+       "lower", "event:churned"),
+    _m("customers_churned_involuntary", "Left by failed payment", "How many left because a payment failed?", "count", "flow",
+       "churn events whose last ending says dunning, or says nobody and turned unpaid",
+       _count(lambda f: f.events["churned_involuntary"]), "lower", "event:churned"),
+    _m("customers_churned_other", "Left by dispute, fraud or our decision", "How many left by dispute, fraud or our own decision?",
+       "count", "flow", "churn events whose last ending says dispute, fraud or business",
+       _count(lambda f: sum(f.events[f"churned_{k}"] for k in ("dispute", "fraud", "business"))), "lower", "event:churned"),
+    _m("customers_churned_unknown", "Left, unknown how", "How many left without our knowing how?", "count", "flow",
+       "all other churn events; unknown stays unknown", _count(lambda f: f.events["churned_unknown"]), "lower", "event:churned"),
+    _m("customer_churn_rate", "Customer churn rate", "Which share of our customers did we lose?", "rate", "cohort",
+       "customers at the start who are none at the end / customers at the start; Wilson interval", _customer_churn, "lower", "lost"),
+    _m("customer_churn_rate_monthly", "Customer churn rate, as if a month", "What would that be a month?", "rate", "cohort",
+       "1 - (1 - customer_churn_rate) ^ (months of the period ^ -1)", _converted(12.0), "lower", "lost"),
+    _m("customer_churn_rate_annual", "Customer churn rate, as if a year", "What would that be a year?", "rate", "cohort",
+       "1 - (1 - customer_churn_rate) ^ (periods in a year)", _converted(1.0), "lower", "lost"),
+    _m("involuntary_churn_share", "Involuntary share of churn", "Which share of those who left did a failed payment take?", "rate",
+       "flow", "customers_churned_involuntary / customers_churned; unknown stays in the denominator", _involuntary, "lower",
+       "event:churned"),
+)  # fmt: skip
+
+CATALOGUE: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
+
+
+def metric(name: str) -> Metric:
+    """The metric called `name`; UnknownName with the nearest one for any other."""
+    if name not in CATALOGUE:
+        raise UnknownName.of("metric", name, CATALOGUE, "`tenure metrics --list` shows them all.")
+    return CATALOGUE[name]
+
+
+def metrics(names: Sequence[str]) -> list[Metric]:
+    """The metrics of those names, in that order."""
+    return [metric(name) for name in names]

@@ -1,0 +1,123 @@
+"""What is it worth in the reporting currency? Dated rates, exactly, the last known one where a day has none."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from tenure.errors import NoRate
+from tenure.kernel.money import exponent
+from tenure.kernel.time import midnight
+from tenure.lake.facts import Facts
+from tenure.lake.portable import from_day_number
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Converted amounts are integers of 10^-16 of a 10^-6 minor unit: twelve decimals of the rate and the difference of two
+# currencies' minor units (at most four digits) fit without another rounding.
+SCALE = 10**16
+_DECIMALS = 12
+
+
+@dataclass
+class Conversion:
+    """Rates into one currency: `unit(currency, day)` is exact, and None where no rate is known yet."""
+
+    reporting: str
+    days: dict[str, list[int]] = field(default_factory=dict)
+    per_usd: dict[str, list[Fraction]] = field(default_factory=dict)
+    _units: dict[tuple[str, int, int], int | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, facts: Facts, reporting: str) -> Conversion:
+        """The rates known before the horizon."""
+        exponent(reporting)
+        found = cls(reporting)
+        if facts.has("rates"):
+            st = facts.statement()
+            step = facts.latest(st, "rates", ("day", "currency", "per_usd"))
+            rows = facts.engine.table(st.render(f"SELECT currency, day, per_usd FROM {step} ORDER BY currency, day"))
+            for currency, day, per_usd in zip(*(rows.column(i).to_pylist() for i in range(3)), strict=True):
+                if per_usd and midnight(from_day_number(day), facts.timezone) < facts.known_before:
+                    found.days.setdefault(currency, []).append(day)
+                    found.per_usd.setdefault(currency, []).append(Fraction(per_usd))
+        return found
+
+    def _rate(self, currency: str, day: int) -> tuple[int, Fraction] | None:
+        if currency == "USD" and currency not in self.days:
+            return 0, Fraction(1)
+        days = self.days.get(currency, [])
+        i = bisect.bisect_right(days, day) - 1
+        return (days[i], self.per_usd[currency][i]) if i >= 0 else None
+
+    def unit(self, currency: str, day: int) -> int | None:
+        """What one minor unit of `currency` is worth in minor units of the reporting currency on a day, times SCALE.
+
+        The ratio of the two rates is rounded half-even once to twelve decimals. None without a rate up to that day.
+        """
+        if currency == self.reporting:
+            return SCALE
+        theirs, ours = self._rate(currency, day), self._rate(self.reporting, day)
+        if theirs is None or ours is None:
+            return None
+        key = (currency, theirs[0], ours[0])
+        if key not in self._units:
+            digits = 16 - _DECIMALS + exponent(self.reporting) - exponent(currency)
+            self._units[key] = round(ours[1] / theirs[1] * 10**_DECIMALS) * 10**digits
+        return self._units[key]
+
+    def need(self, currency: str, day: int) -> int:
+        """The same, NoRate where there is none."""
+        unit = self.unit(currency, day)
+        if unit is None:
+            raise NoRate(self.reason(currency, day))
+        return unit
+
+    def reason(self, currency: str, day: int) -> str:
+        """Why there is no value: which currency lacks a rate up to when."""
+        missing = next((c for c in (currency, self.reporting) if self._rate(c, day) is None), currency)
+        return f"no exchange rate for {missing} on or before {from_day_number(day)}; load some with `tenure load rates`"
+
+    def table(self, keys: Iterable[tuple[int, str, int]], name: str) -> pa.Table:
+        """An Arrow table (name, currency, rate) for the engine, of (index, currency, day) keys that have a rate."""
+        import pyarrow as pa
+
+        rows = []
+        for index, currency, day in keys:
+            unit = self.unit(currency, day)
+            if unit is not None:
+                rows.append((index, currency, Decimal(unit).scaleb(-16).quantize(Decimal(1).scaleb(-14))))
+        return pa.table(
+            {
+                name: pa.array([row[0] for row in rows], pa.int64()),
+                "currency": pa.array([row[1] for row in rows], pa.string()),
+                "rate": pa.array([row[2] for row in rows], pa.decimal128(20, 14)),
+            }
+        )
+
+
+def currencies(facts: Facts) -> list[str]:
+    """The currencies that subscriptions are priced in, sorted."""
+    found: set[str] = set()
+    for table in ("subscription_states", "subscription_spans"):
+        if facts.has(table):
+            constant = facts.constant(table, "currency")
+            if constant is not None:
+                found.add(str(constant))
+                continue
+            st = facts.statement()
+            raw = facts.source(st, table)
+            rows = facts.engine.table(st.render(f"SELECT DISTINCT currency FROM {raw} WHERE currency IS NOT NULL"))
+            found.update(rows.column(0).to_pylist())
+    return sorted(found)
+
+
+def day_before(day: date) -> int:
+    """The number of the day before."""
+    return day.toordinal() - 719163 - 1

@@ -1,0 +1,331 @@
+"""Why did MRR move? Item events become a company's movements: groups, kinds, customers won and lost.
+
+Implements sections 5 and 6 of docs/explanation/movements.md. The step `movements` has one row per item event (two where
+a paused item leaves):
+
+    customer_id, subscription_id, item_id, at, day, period   when (the group's last event), -1 = before the periods
+    currency, seg                                            seg only with a segment of the item
+    kind                                                     see KINDS; NULL for an event without money
+    amount                                                   signed, 10^-6 minor units a month
+    paying0, paying1, customer0, customer1                   of the customer, before and after the group (0 or 1)
+    first                                                    1 where the customer was never one before the group
+    closes                                                   1 on the group's last row
+    actor                                                    see states.ACTOR_NAMES: of the group's last ending
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tenure.kernel.time import Period
+from tenure.lake.facts import Facts
+from tenure.lake.portable import DAY_US, Statement, day_number
+from tenure.measure import states
+from tenure.measure.definition import Definition
+
+KINDS = (
+    "new",
+    "reactivation",
+    "resume",
+    "expansion",
+    "contraction",
+    "pause",
+    "churn",
+    "entering",
+    "leaving",
+)
+# Nothing in a company's books is older; the zone's clock changes are looked up from here on.
+_OLDEST = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """In what currency the movements are judged: conv_days (day, currency, rate) stands in the engine, or None.
+
+    The rate is per minor unit, DECIMAL(20,14). Only a group in several currencies needs it, for the sign of its sum.
+    """
+
+    conversion: str | None = None
+
+
+def calendar(st: Statement, facts: Facts, periods: Sequence[Period]) -> str:
+    """A step (day, period): the index of the period that each day belongs to."""
+    d = facts.engine.dialect
+    rows = [(str(i), str(day_number(p.first)), str(day_number(p.after))) for i, p in enumerate(periods)]
+    st.step("periods", d.values(rows, ("period", "first_day", "after_day")), says="the periods asked for")
+    return st.step("calendar", f"SELECT period, {d.numbers('first_day', 'after_day')} AS day FROM periods")
+
+
+def movements(
+    st: Statement,
+    facts: Facts,
+    definition: Definition,
+    found: states.Shape,
+    periods: Sequence[Period],
+    *,
+    segment: str | None = None,
+    detail: bool = False,
+    money: Money = Money(),
+) -> str:
+    """The step `movements` over all of history up to the last period's end or the horizon; see the module."""
+    d = facts.engine.dialect
+    events = states.item_events(st, facts, definition, found, segment=segment, detail=detail)
+    carried = ["customer_id", "subscription_id", "item_id", "currency"] + (["seg"] if segment else [])
+    if detail:
+        names = [f"d_{n}" for n in states.DETAIL] + ["d_reason", "d_comment", "d_status"]
+        carried += [f"{name}_{i}" for name in names for i in (0, 1)]
+    zeros = found.zeros
+    if found.pauses:
+        events = _pause_rows(st, facts, events, segment)
+
+    # One walk over each customer's events: what stands before and after each.
+    live = "l1 - l0" if zeros else "CASE WHEN m1 > 0 THEN 1 ELSE 0 END - CASE WHEN m0 > 0 THEN 1 ELSE 0 END"
+    pays = "CASE WHEN m1 > 0 THEN 1 ELSE 0 END - CASE WHEN m0 > 0 THEN 1 ELSE 0 END"
+    tie = ", subscription_id, item_id, m0 DESC" if detail or found.currencies or segment else ""
+    running = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
+    select = [*carried, "at", "actor", "m0", "m1", f"{pays} AS pays"]
+    select.append(f"sum({pays}) OVER walk AS paying")
+    select.append(f"sum(CASE WHEN m1 > 0 THEN 1 ELSE 0 END) OVER walk AS paid")
+    if zeros:
+        select += [f"{live} AS lives", f"sum({live}) OVER walk AS live", "h1 - h0 AS holds", "sum(h1 - h0) OVER walk AS held"]
+        select += ["l0", "l1", "p0", "p1"]
+    if found.pauses:
+        select += ["was_paused", "was_currency"] + (["was_seg"] if segment else [])
+    select += ["lag(at) OVER step AS prev_at", "lead(at) OVER step AS next_at", "row_number() OVER step AS place"]
+    order = f"PARTITION BY customer_id ORDER BY at{tie}"
+    walked = st.step(
+        "walk",
+        f"SELECT {', '.join(select)} FROM {events} WINDOW walk AS ({order} {running}), step AS ({order})",
+        says="each customer's events in order, with what is alive after each",
+    )
+    lives, alive = ("lives", "live") if zeros else ("pays", "paying")
+
+    until = facts.known_before + timedelta(days=1)
+
+    def day(us: str) -> str:
+        return d.local_day(us, facts.timezone, _OLDEST, until)
+
+    near = definition.grouping_minutes * 60_000_000
+    same_prev = f"{day('at')} = {day('prev_at')}"
+    same_next = f"{day('at')} = {day('next_at')}"
+    joins_prev = f"coalesce({same_prev} AND (at - prev_at <= {near} OR {alive} - {lives} = 0), FALSE)"
+    joins_next = f"coalesce({same_next} AND (next_at - at <= {near} OR {alive} = 0), FALSE)"
+    if definition.gap_days:
+        gap = definition.gap_days * DAY_US
+        joins_prev = f"({joins_prev} OR coalesce({alive} - {lives} = 0 AND at - prev_at < {gap}, FALSE))"
+        joins_next = f"({joins_next} OR coalesce({alive} = 0 AND next_at - at < {gap}, FALSE))"
+    joined = st.step(
+        "joined",
+        f"SELECT *, {day('at')} AS day, {joins_prev} AS joins_prev, {joins_next} AS joins_next FROM {walked}",
+        keep=True,
+        says="which events belong together: close by on one day, or gone and back on one day",
+    )
+
+    # The customer before and after the group; most groups are one event and need no further window.
+    alone = {
+        "paying0": f"CASE WHEN paying - pays > 0 THEN 1 ELSE 0 END",
+        "paying1": "CASE WHEN paying > 0 THEN 1 ELSE 0 END",
+        "ever0": "CASE WHEN paid - CASE WHEN m1 > 0 THEN 1 ELSE 0 END > 0 THEN 1 ELSE 0 END",
+        "ever1": "CASE WHEN paid > 0 THEN 1 ELSE 0 END",
+        "live0": f"CASE WHEN {alive} - {lives} > 0 THEN 1 ELSE 0 END",
+        "live1": f"CASE WHEN {alive} > 0 THEN 1 ELSE 0 END",
+        "held0": "CASE WHEN held - holds > 0 THEN 1 ELSE 0 END" if zeros else "0",
+        "held1": "CASE WHEN held > 0 THEN 1 ELSE 0 END" if zeros else "0",
+    }
+    row_kind = "CAST(NULL AS INT)"
+    if found.pauses:
+        row_kind = (
+            "CASE WHEN m0 > 0 AND p1 = 1 THEN 1 WHEN p0 = 1 AND m1 > 0 AND was_paused > 0 THEN 2 "
+            "WHEN p0 = 1 AND l1 = 0 AND was_paused > 0 THEN 3 END"
+        )
+    base = [*carried, "place", "m1 - m0 AS change", f"{row_kind} AS pausing"]
+    if found.pauses:
+        base += ["was_paused", "was_currency"] + (["was_seg"] if segment else [])
+    ends = "CASE WHEN l0 = 1 AND l1 = 0 THEN 1 ELSE 0 END" if zeros else "CASE WHEN m0 > 0 AND m1 = 0 THEN 1 ELSE 0 END"
+    single = [
+        *base,
+        "at",
+        "day",
+        *(f"{sql} AS {name}" for name, sql in alone.items()),
+        "actor",
+        "1 AS closes",
+        "CAST(m1 - m0 AS DECIMAL(38,0)) AS rest" if money.conversion is None else "CAST(m1 - m0 AS DECIMAL(38,14)) AS rest",
+        "0 AS together",
+    ]
+    groups = st.step(
+        "together",
+        f"SELECT *, sum(CASE WHEN joins_prev THEN 0 ELSE 1 END) OVER (PARTITION BY customer_id ORDER BY place {running}) "
+        f"AS grouped FROM {joined} WHERE joins_prev OR joins_next",
+        says="groups of several events",
+    )
+    whole = "PARTITION BY customer_id, grouped"
+    frame = "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
+    if money.conversion:
+        groups = st.step(
+            "together_valued",
+            f"SELECT g.*, CAST(c.rate AS DECIMAL(20,14)) AS rate FROM {groups} AS g "
+            f"LEFT JOIN {money.conversion} AS c ON c.day = g.day AND c.currency = g.currency",
+        )
+    # What is neither pause nor resume decides between expansion and contraction.
+    rest_of_row = "m1 - m0" if not found.pauses else f"CASE WHEN ({row_kind}) IN (1, 2) THEN 0 WHEN ({row_kind}) = 3 THEN -was_paused ELSE m1 - m0 END"
+    if money.conversion:
+        rest = f"CAST(sum(CAST({rest_of_row} AS DECIMAL(18,0)) * rate) OVER ({whole}) AS DECIMAL(38,14))"
+    else:
+        rest = f"CAST(sum(CAST({rest_of_row} AS DECIMAL(38,0))) OVER ({whole}, currency) AS DECIMAL(38,0))"
+    # The latest ending speaks; of several at one instant the first word of states.ACTOR_NAMES that one of them says.
+    rank = "CASE WHEN actor = 0 THEN 0 ELSE 9 - actor END"
+    ended = f"max(CASE WHEN {ends} = 1 THEN (at + 4000000000000000) * 10 + {rank} END) OVER ({whole})"
+    several = [
+        *base,
+        f"max(at) OVER ({whole}) AS at",
+        f"max(day) OVER ({whole}) AS day",
+        *(
+            f"{'first' if name.endswith('0') else 'last'}_value({sql}) OVER ({whole} ORDER BY place {frame}) AS {name}"
+            for name, sql in alone.items()
+        ),
+        f"coalesce(CASE WHEN {ended} % 10 = 0 THEN 0 ELSE 9 - {ended} % 10 END, 0) AS actor",
+        f"CASE WHEN place = max(place) OVER ({whole}) THEN 1 ELSE 0 END AS closes",
+        f"{rest} AS rest",
+        "grouped AS together",
+    ]
+    rows = st.step(
+        "grouped_events",
+        f"SELECT {', '.join(single)} FROM {joined} WHERE NOT (joins_prev OR joins_next)\nUNION ALL\n"
+        f"SELECT {', '.join(several)} FROM {groups}",
+        says="the customer before and after each group",
+    )
+    judged = st.step(
+        "judged",
+        f"SELECT *, live0 * ever0 AS customer0, live1 * ever1 AS customer1 FROM {rows}",
+    )
+    kind = _kind(found)
+    out = [*carried, "place", "at", "day", "customer0", "customer1", "paying0", "paying1", "closes", "actor", "together"]
+    out += ["1 - ever0 AS first"]
+    money_rows = f"SELECT {', '.join(out)}, {kind} AS kind, change AS amount FROM {judged}"
+    if found.pauses:
+        # A paused item that leaves: it resumes with what the pause took, and goes.
+        then = {"closes": "0 AS closes", "currency": "was_currency AS currency", "seg": "was_seg AS seg"}
+        silent = [then.get(column, column) for column in out]
+        gone = "CASE WHEN customer1 = 1 THEN 'contraction' ELSE 'churn' END"
+        away = f"CASE WHEN paying0 = 0 AND paying1 = 0 THEN {gone} ELSE {_rest_kind(found)} END"
+        money_rows = (
+            f"{money_rows}\nUNION ALL\nSELECT {', '.join(silent)}, 'resume' AS kind, was_paused AS amount FROM {judged} WHERE pausing = 3"
+            f"\nUNION ALL\nSELECT {', '.join(silent)}, {away} AS kind, -was_paused AS amount FROM {judged} WHERE pausing = 3"
+        )
+    dated = st.step("dated", money_rows, says="kinds of movements")
+    calendar(st, facts, periods)
+    last = day_number(periods[-1].after)
+    first = day_number(periods[0].first)
+    step = st.step(
+        "movements",
+        f"SELECT m.*, CASE WHEN m.day < {first} THEN -1 ELSE c.period END AS period FROM {dated} AS m "
+        f"LEFT JOIN calendar AS c ON c.day = m.day WHERE m.day < {last}",
+        keep=True,
+        says="every movement, dated and in its period (-1: before the first)",
+    )
+    return _transfers(st, facts, step, day, first, last) if segment else step
+
+
+def _kind(found: states.Shape) -> str:
+    """The kind of an event's own change of MRR; 'idle' sums to zero within its group."""
+    pausing = "WHEN pausing = 1 THEN 'pause' WHEN pausing = 2 THEN 'resume' " if found.pauses else ""
+    return f"CASE WHEN change = 0 THEN NULL {pausing}ELSE {_rest_kind(found)} END"
+
+
+def _rest_kind(found: states.Shape) -> str:
+    """The kind that everything in a group shares which is neither pause nor resume: the table of section 6."""
+    stay_after = "held1 = 1" if found.zeros else "FALSE"
+    stay_before = "held0 = 1" if found.zeros else "FALSE"
+    return (
+        "CASE WHEN paying0 = 0 AND paying1 = 1 AND ever0 = 0 THEN 'new' "
+        "WHEN paying0 = 0 AND paying1 = 1 AND customer0 = 0 THEN 'reactivation' "
+        f"WHEN paying0 = 0 AND paying1 = 1 AND NOT ({stay_before}) THEN 'reactivation' "
+        "WHEN paying0 = 1 AND paying1 = 0 AND customer1 = 0 THEN 'churn' "
+        f"WHEN paying0 = 1 AND paying1 = 0 THEN CASE WHEN {stay_after} THEN 'contraction' ELSE 'churn' END "
+        "WHEN paying0 = 0 AND paying1 = 0 THEN 'idle' "
+        "WHEN rest > 0 THEN 'expansion' ELSE 'contraction' END"
+    )
+
+
+def _pause_rows(st: Statement, facts: Facts, events: str, segment: str | None) -> str:
+    """A step that adds was_paused: of a paused item, what its pause took when it began (else 0), and in what currency."""
+    d = facts.engine.dialect
+    kept = st.step("events_with_pauses", f"SELECT * FROM {events}", keep=True)
+    items = st.step(
+        "paused_items", f"SELECT DISTINCT subscription_id AS s, item_id AS i FROM {kept} WHERE p0 = 1 OR p1 = 1", keep=True
+    )
+    carried = ["currency"] + (["seg"] if segment else [])
+    order = "at, m0 DESC"
+    took = [f"{d.last_before('CASE WHEN p0 = 0 AND p1 = 1 THEN m0 END', 'subscription_id, item_id', order)} AS took"]
+    took += [
+        f"{d.last_before(f'CASE WHEN p0 = 0 AND p1 = 1 THEN {column} END', 'subscription_id, item_id', order)} AS took_{column}"
+        for column in carried
+    ]
+    mine = f"{items} AS x ON x.s = e.subscription_id AND x.i = e.item_id"
+    paused = st.step("pause_amounts", f"SELECT e.*, {', '.join(took)} FROM {kept} AS e JOIN {mine}")
+    idle = ", ".join(f"e.{column} AS was_{column}" for column in carried)
+    was = ", ".join(f"CASE WHEN p0 = 1 THEN coalesce(took_{column}, {column}) ELSE {column} END AS was_{column}" for column in carried)
+    dropped = ", ".join(["took", *(f"took_{column}" for column in carried)])
+    return st.step(
+        "events_of_pauses",
+        f"SELECT e.*, CAST(0 AS BIGINT) AS was_paused, {idle} FROM {kept} AS e LEFT JOIN {mine} WHERE x.i IS NULL\nUNION ALL\n"
+        f"SELECT {_but(facts, dropped)}CASE WHEN p0 = 1 THEN coalesce(took, 0) ELSE 0 END AS was_paused, {was} "
+        f"FROM {paused}",
+    )
+
+
+def _but(facts: Facts, columns: str) -> str:
+    return f"* EXCEPT ({columns}), " if facts.engine.dialect.spark else f"* EXCLUDE ({columns}), "
+
+
+def _transfers(
+    st: Statement, facts: Facts, moved: str, day: Callable[[str], str], first_day: int, last_day: int
+) -> str:
+    """Splits expansion and contraction between segments: what losers lose is leaving there, entering in the gainers."""
+    d = facts.engine.dialect
+    rest = "m.kind IN ('expansion', 'contraction') AND m.together > 0"
+    key = "customer_id, at, currency"
+    legs = st.step(
+        "segment_legs",
+        f"SELECT {key}, seg, max(kind) AS kind, max(period) AS period, max(day) AS day, CAST(sum(amount) AS BIGINT) AS amount "
+        f"FROM {moved} AS m WHERE {rest} GROUP BY {key}, seg",
+    )
+    lost = f"sum(CASE WHEN amount < 0 THEN -amount ELSE 0 END) OVER (PARTITION BY {key})"
+    gained = f"sum(CASE WHEN amount > 0 THEN amount ELSE 0 END) OVER (PARTITION BY {key})"
+    upto = f"sum(CASE WHEN amount > 0 THEN amount ELSE 0 END) OVER (PARTITION BY {key} ORDER BY seg ROWS UNBOUNDED PRECEDING)"
+    sums = st.step(
+        "segment_sums",
+        f"SELECT *, CAST({lost} AS BIGINT) AS lost, CAST({gained} AS BIGINT) AS gained, CAST({upto} AS BIGINT) AS upto FROM {legs}",
+        keep=True,
+    )
+    enters = f"CASE WHEN amount > 0 THEN {d.muldiv('lost', 'upto', 'gained')} - {d.muldiv('lost', 'upto - amount', 'gained')} ELSE 0 END"
+    split = st.step(
+        "segment_shares", f"SELECT *, {enters} AS enters FROM {sums} WHERE lost > 0 AND gained > 0", keep=True
+    )
+    others = "period, day, currency, seg"
+    plain = "period, day, currency, seg, kind, amount"
+    empty = "0 AS customer0, 0 AS customer1, 0 AS paying0, 0 AS paying1, 0 AS closes, 0 AS actor, 0 AS first, customer_id, at"
+    moment = st.step(
+        "relabelled_days", f"SELECT *, {day('at')} AS day FROM relabelled", says="changes of segment alone, by day"
+    )
+    dated = st.step(
+        "relabelled_dated",
+        f"SELECT r.*, CASE WHEN r.day < {first_day} THEN -1 ELSE c.period END AS period FROM {moment} AS r "
+        f"LEFT JOIN calendar AS c ON c.day = r.day WHERE r.day < {last_day}",
+        keep=True,
+    )
+    return st.step(
+        "segment_movements",
+        f"SELECT {plain}, customer0, customer1, paying0, paying1, closes, actor, first, customer_id, at FROM {moved} AS m WHERE NOT coalesce({rest}, FALSE)\n"
+        f"UNION ALL SELECT customer_rows.* FROM (SELECT period, day, currency, seg, CAST(NULL AS {states._string(facts)}) AS kind, CAST(0 AS BIGINT) AS amount, customer0, customer1, paying0, paying1, closes, actor, first, customer_id, at FROM {moved} AS m WHERE {rest}) AS customer_rows\n"
+        f"UNION ALL SELECT {plain}, {empty} FROM {sums} WHERE NOT (lost > 0 AND gained > 0)\n"
+        f"UNION ALL SELECT {others}, 'leaving', amount, {empty} FROM {split} WHERE amount < 0\n"
+        f"UNION ALL SELECT {others}, 'entering', enters, {empty} FROM {split} WHERE amount > 0\n"
+        f"UNION ALL SELECT {others}, kind, amount - enters, {empty} FROM {split} WHERE amount > 0\n"
+        f"UNION ALL SELECT period, day, currency, seg0, 'leaving', -m0, {empty} FROM {dated}\n"
+        f"UNION ALL SELECT period, day, currency, seg1, 'entering', m0, {empty} FROM {dated}",
+        keep=True,
+        says="what moves between segments is entering and leaving",
+    )

@@ -1,0 +1,505 @@
+"""What is each item worth, and is it alive, at every instant? States and spans become item events.
+
+Implements sections 1 to 4 of docs/explanation/movements.md as one statement. An item event is an instant at which what
+an item pays (`m0` -> `m1`, 10^-6 minor units a month), or whether it is live, paused or listed at a price, changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tenure.lake.facts import Facts
+from tenure.lake.portable import Statement
+from tenure.measure.definition import Definition
+
+DEAD = ("canceled", "unpaid", "incomplete", "incomplete_expired", "scheduled")
+# Columns of a state that `--by` may name: they belong to the item and move with it.
+ITEM_COLUMNS = ("plan_id", "product_id", "interval", "interval_count", "quantity", "is_metered", "auto_renews")
+ACTORS = {"customer": 1, "dunning": 2, "dispute": 3, "fraud": 4, "business": 5}
+ACTOR_NAMES = {0: "unknown", 1: "voluntary", 2: "involuntary", 3: "dispute", 4: "fraud", 5: "business"}
+
+_TEXT = ("customer_id", "subscription_id", "item_id", "status", "product_id", "plan_id", "interval", "currency")
+_NUMBERS = (
+    "interval_count",
+    "quantity",
+    "amount_minor",
+    "tax_minor",
+    "discount_forever_minor",
+    "discount_limited_minor",
+    "minimum_commit_minor",
+)
+_CLAIMS = ("tax_inclusive", "is_metered")
+_SHARED = (
+    *_TEXT,
+    *_NUMBERS,
+    *_CLAIMS,
+    "discount_ends_at",
+    "trial_ends_at",
+    "term_ends_at",
+    "cancel_requested_at",
+    "cancel_actor",
+    "cancel_reason",
+    "cancel_comment",
+)
+_ONLY_STATES = ("period_end", "auto_renews", "collection_paused", "resumes_at", "cancel_at")
+# What a movement row tells of the item before and after, when asked for in detail.
+DETAIL = ("plan_id", "quantity", "amount_minor", "interval", "interval_count", "discount")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the data can contain at all, so that a statement carries no step it does not need.
+
+    Found from the files' statistics and one narrow scan; claiming too much costs time, never correctness.
+    """
+
+    pauses: bool
+    zeros: bool  # live items without MRR: free plans, full discounts, pauses
+    trials: bool
+    ends: bool
+    limited: bool
+    currencies: bool  # more than one
+    actors: bool
+
+    @property
+    def breaks(self) -> bool:
+        """Whether anything can happen between two states."""
+        return self.pauses or self.trials or self.ends or self.limited
+
+
+def tables(facts: Facts) -> tuple[str, ...]:
+    """Which of the two tables of subscriptions hold rows."""
+    return tuple(name for name in ("subscription_states", "subscription_spans") if facts.has(name))
+
+
+def shape(facts: Facts, definition: Definition) -> Shape:
+    """Looks at the facts once; see Shape."""
+    pauses = zeros = trials = ends = limited = actors = False
+    currencies: set[object] = set()
+    for table in tables(facts):
+        is_state = table == "subscription_states"
+
+        def any_of(column: str, table: str = table) -> bool:
+            return not facts.lacks(table, column)
+
+        st = facts.statement()
+        raw = facts.source(st, table)
+        paused = "status = 'paused'" + (" OR collection_paused" if is_state and any_of("collection_paused") else "")
+        net = "coalesce(amount_minor, 0)"
+        if any_of("tax_minor") and any_of("tax_inclusive"):
+            net += " - CASE WHEN tax_inclusive THEN coalesce(tax_minor, 0) ELSE 0 END"
+        if any_of("discount_forever_minor"):
+            net += " - coalesce(discount_forever_minor, 0)"
+        if definition.limited_discount and any_of("discount_limited_minor"):
+            net += " - coalesce(discount_limited_minor, 0)"
+            limited = True
+        if any_of("is_metered"):
+            net = f"CASE WHEN is_metered THEN coalesce(minimum_commit_minor, 0) ELSE {net} END"
+        dead = ", ".join(f"'{status}'" for status in DEAD)
+        sql = (
+            f"SELECT coalesce(max(CASE WHEN {paused} THEN 1 ELSE 0 END), 0) AS pauses, "
+            f"coalesce(max(CASE WHEN coalesce(status, 'active') NOT IN ({dead}) AND {net} <= 0 THEN 1 ELSE 0 END), 0) "
+            f"AS zeros, min(currency) AS low, max(currency) AS high, "
+            f"coalesce(max(CASE WHEN status = 'non_renewing' THEN 1 ELSE 0 END), 0) AS expiring FROM {raw}"
+        )
+        row = facts.engine.table(st.render(sql)).to_pylist()[0]
+        pauses |= bool(row["pauses"])
+        zeros |= bool(row["zeros"])
+        currencies |= {row["low"], row["high"]} - {None}
+        trials |= any_of("trial_ends_at")
+        ends |= bool(row["expiring"]) or (is_state and any_of("cancel_at")) or definition.past_due_days > 0
+        actors |= any_of("cancel_actor") or any_of("status")
+    return Shape(pauses, zeros or pauses, trials, ends, limited, len(currencies) > 1, actors)
+
+
+def _union(st: Statement, facts: Facts, wanted: Sequence[str]) -> str:
+    """A step with every state, from states and from spans, of the wanted columns (and `at`)."""
+    parts = []
+    both = len(tables(facts)) == 2
+    if facts.has("subscription_states"):
+        columns = ["effective_at", *wanted]
+        latest = facts.latest(st, "subscription_states", columns, f"{_micros(facts)} < {facts.horizon}")
+        parts.append(f"SELECT effective_at AS at, {', '.join(wanted)} FROM {latest}")
+    if facts.has("subscription_spans"):
+        span_columns = [c for c in wanted if c not in _ONLY_STATES]
+        latest = facts.latest(st, "subscription_spans", ["started_at", "ended_at", *span_columns])
+        if both:
+            told = st.step(
+                "told_by_states", "SELECT DISTINCT subscription_id, item_id FROM raw_subscription_states", keep=True
+            )
+            sql = (
+                f"SELECT s.* FROM {latest} AS s LEFT JOIN {told} AS t ON t.subscription_id = s.subscription_id "
+                "AND t.item_id = s.item_id WHERE t.item_id IS NULL AND "
+            )
+        else:
+            sql = f"SELECT s.* FROM {latest} AS s WHERE "
+        sql += "(s.ended_at IS NULL OR s.ended_at > s.started_at)"
+        spans = st.step("spans", sql, keep=True, says="spans that last, of items that no state tells of")
+
+        def told_by(column: str, ended: bool) -> str:
+            if column == "status":
+                if ended:
+                    return "'canceled' AS status"
+                return (
+                    "CASE WHEN coalesce(s.trial_ends_at > s.started_at, FALSE) THEN 'trialing' "
+                    "WHEN s.status IN ('past_due', 'paused', 'unpaid', 'non_renewing', 'incomplete', "
+                    "'incomplete_expired', 'scheduled', 'trialing') THEN s.status ELSE 'active' END AS status"
+                )
+            if column in _ONLY_STATES:
+                kind = {"auto_renews": "BOOLEAN", "collection_paused": "BOOLEAN"}.get(column, "BIGINT")
+                return f"CAST(NULL AS {kind}) AS {column}"
+            if column.startswith("cancel_") and not ended:
+                kind = "BIGINT" if column.endswith("_at") else _string(facts)
+                return f"CAST(NULL AS {kind}) AS {column}"
+            if column == "trial_ends_at" and ended:
+                return "CAST(NULL AS BIGINT) AS trial_ends_at"
+            return f"s.{column}"
+
+        begin = ", ".join(told_by(column, False) for column in wanted)
+        end = ", ".join(told_by(column, True) for column in wanted)
+        parts.append(f"SELECT s.started_at AS at, {begin} FROM {spans} AS s")
+        parts.append(
+            f"SELECT s.ended_at AS at, {end} FROM {spans} AS s WHERE s.ended_at < {facts.horizon} AND NOT EXISTS ("
+            f"SELECT 1 FROM {spans} AS o WHERE o.subscription_id = s.subscription_id AND o.item_id = s.item_id "
+            "AND o.started_at <= s.ended_at AND (o.ended_at IS NULL OR o.ended_at > s.ended_at "
+            "OR (o.ended_at = s.ended_at AND o.started_at > s.started_at)))"
+        )
+    step = st.step("told_states", "\nUNION ALL\n".join(parts), says="every state of every item")
+    return facts.counted(st, step, ("at", *wanted), "counted_states")
+
+
+def _micros(facts: Facts) -> str:
+    return facts.engine.dialect.micros("effective_at")
+
+
+def _string(facts: Facts) -> str:
+    return "STRING" if facts.engine.dialect.spark else "VARCHAR"
+
+
+def monthly(facts: Facts, definition: Definition, base: str) -> str:
+    """The base price as 10^-6 minor units a month: times the interval's factor, rounded half-even once (BIGINT)."""
+    d = facts.engine.dialect
+    factors = dict(definition.factors)
+    count = "greatest(coalesce(interval_count, 1), 1)"
+    numerator = _case({k: v[0] for k, v in factors.items()})
+    denominator = _case({k: v[1] for k, v in factors.items()})
+    whole, over = f"({base}) * {numerator}", f"({denominator} * {count})"
+    rest = f"(({whole}) % {over}) * 1000000"
+    cut = d.div(rest, over)
+    doubled = f"2 * (({rest}) % {over})"
+    up = f"CASE WHEN {doubled} > {over} OR ({doubled} = {over} AND {cut} % 2 = 1) THEN 1 ELSE 0 END"
+    return f"{d.div(whole, over)} * 1000000 + {cut} + {up}"
+
+
+def _case(values: dict[str, int]) -> str:
+    cases = " ".join(f"WHEN '{k}' THEN {v}" for k, v in values.items() if v != 1)
+    return f"CASE interval {cases} ELSE 1 END" if cases else "1"
+
+
+def item_events(
+    st: Statement,
+    facts: Facts,
+    definition: Definition,
+    found: Shape,
+    *,
+    segment: str | None = None,
+    detail: bool = False,
+) -> str:
+    """A step with the item events; see the module.
+
+    Columns: customer_id, subscription_id, item_id, at, currency, actor, m0, m1, and l0, l1 (live), h0, h1 (live and
+    paused or listed), p0, p1 (paused) where the shape has zeros or pauses; seg with `segment`; with `detail`
+    before/after columns. A change of currency or of segment makes two rows, one for what was and one for what is.
+    """
+    d = facts.engine.dialect
+    wanted = [*_SHARED[: len(_TEXT) + len(_NUMBERS) + len(_CLAIMS)]]
+    wanted += [c for c in _SHARED if c not in wanted]
+    wanted += list(_ONLY_STATES)
+    states = _union(st, facts, wanted)
+
+    dead = "status IN (" + ", ".join(f"'{s}'" for s in DEAD) + ") OR (status = 'trialing' AND trial_ends_at IS NULL)"
+    net = (
+        "amount_minor - CASE WHEN tax_inclusive THEN coalesce(tax_minor, 0) ELSE 0 END "
+        "- coalesce(discount_forever_minor, 0)"
+    )
+    commit = "coalesce(minimum_commit_minor, 0)"
+    base = f"greatest(CASE WHEN is_metered THEN {commit} ELSE coalesce({net}, 0) END, 0)"
+    params = ["dead", "rate", "currency"]
+    columns = [
+        "customer_id",
+        "subscription_id",
+        "item_id",
+        "at",
+        f"({dead}) AS dead",
+        f"{monthly(facts, definition, base)} AS rate",
+        "currency",
+    ]
+    if found.zeros:
+        columns.append("coalesce(amount_minor, 0) > 0 AS listed")
+        params.append("listed")
+    if found.limited:
+        lower = f"greatest({base} - CASE WHEN is_metered THEN 0 ELSE coalesce(discount_limited_minor, 0) END, 0)"
+        columns += [f"{monthly(facts, definition, lower)} AS rate_lower", "discount_ends_at AS lower_until"]
+        params += ["rate_lower", "lower_until"]
+    if found.trials:
+        columns.append("CASE WHEN status = 'trialing' THEN trial_ends_at END AS trial_end")
+        params.append("trial_end")
+    if found.ends:
+        end = f"CASE WHEN {dead} THEN NULL WHEN status = 'non_renewing' THEN coalesce(cancel_at, term_ends_at, period_end) ELSE cancel_at END"
+        columns.append(f"{end} AS end_at")
+        params.append("end_at")
+    if definition.past_due_days:
+        columns.append("coalesce(status = 'past_due', FALSE) AS overdue")
+    if found.pauses:
+        asked = "CASE WHEN status = 'paused' THEN at ELSE coalesce(greatest(period_end, at), at) END"
+        columns += [
+            "coalesce(status = 'paused' OR collection_paused, FALSE) AS pausing",
+            f"CASE WHEN status = 'paused' OR collection_paused THEN {asked} END AS pause_asked",
+            "resumes_at",
+        ]
+        params += ["pause_from", "resumes_at", "expires"]
+    actor = "0"
+    if found.actors:
+        cases = " ".join(f"WHEN '{k}' THEN {v}" for k, v in ACTORS.items())
+        actor = f"CASE cancel_actor {cases} ELSE CASE WHEN status = 'unpaid' THEN 2 ELSE 0 END END"
+    columns.append(f"{actor} AS actor")
+    extras: dict[str, str] = {}
+    if segment:
+        # '' stands for an unknown segment: a missing value must not be lost in comparisons.
+        extras["seg"] = f"coalesce(CAST({segment} AS {_string(facts)}), '')"
+    if detail:
+        extras |= {f"d_{name}": name for name in DETAIL if name != "discount"}
+        extras["d_discount"] = "coalesce(discount_forever_minor, 0)" + (
+            " + coalesce(discount_limited_minor, 0)" if found.limited else ""
+        )
+        extras["d_reason"] = "cancel_reason"
+        extras["d_comment"] = "cancel_comment"
+        extras["d_status"] = "status"
+    columns += [f"{sql} AS {name}" for name, sql in extras.items()]
+    priced = st.step(
+        "priced_states",
+        f"SELECT {', '.join(columns)} FROM {states} WHERE at < {facts.horizon}",
+        keep=False,
+        says="what each state is worth a month, in 10^-6 minor units",
+    )
+    key = "subscription_id, item_id"
+    kept = ["customer_id", "subscription_id", "item_id", "at", "actor", *params, *extras]
+    if found.pauses or definition.past_due_days:
+        priced = _runs(st, facts, definition, found, priced, kept)
+
+    carried = [*params, *extras]
+    lags = [f"lag({column}) OVER item AS prev_{column}" for column in carried if column != "dead"]
+    lags.append("coalesce(lag(dead) OVER item, TRUE) AS prev_dead")
+    timeline = st.step(
+        "item_timeline",
+        f"SELECT {', '.join(kept)}, {', '.join(lags)}"
+        + (", lead(at) OVER item AS next_at" if found.breaks else "")
+        + f" FROM {priced} WINDOW item AS (PARTITION BY {key} ORDER BY at)",
+        says="each state beside the one before it",
+    )
+    moment = "at"
+    if found.breaks:
+        points = []
+        limit = f"least(coalesce(next_at, {facts.horizon}), {facts.horizon})"
+        for column in _break_columns(found):
+            points.append(f"CASE WHEN {column} > at AND {column} < {limit} THEN {column} END")
+        some = " OR ".join(f"({column} > at AND {column} < {limit})" for column in _break_columns(found))
+        several = d.explode(["at", *points])
+        exploded = (
+            f"SELECT *, at AS t FROM {timeline} WHERE NOT coalesce({some}, FALSE)\nUNION ALL\n"
+            f"SELECT *, {several} AS t FROM {timeline} WHERE {some}"
+        )
+        st.step("item_timeline", st_sql(st, timeline), keep=True, says="each state beside the one before it")
+        timeline = st.step("item_moments", exploded, says="and the instants at which something happens in between")
+        moment = "t"
+
+    now = _value("", moment, found)
+    before = _value("prev_", f"{moment} - 1", found)
+    if found.breaks:
+        within = _value("", f"{moment} - 1", found)
+        before = {k: f"CASE WHEN t = at THEN {before[k]} ELSE {within[k]} END" for k in before}
+
+    def was(column: str) -> str:
+        return f"CASE WHEN t = at THEN prev_{column} ELSE {column} END" if found.breaks else f"prev_{column}"
+
+    select = ["customer_id", key, f"{moment} AS at", "actor"]
+    select += [f"{before['mrr']} AS m0", f"{now['mrr']} AS m1"]
+    changes = ["m0 <> m1"]
+    if found.zeros:
+        for short, long in (("l", "live"), ("p", "paused"), ("h", "held")):
+            select += [f"CASE WHEN {before[long]} THEN 1 ELSE 0 END AS {short}0"]
+            select += [f"CASE WHEN {now[long]} THEN 1 ELSE 0 END AS {short}1"]
+            changes.append(f"{short}0 <> {short}1")
+        select += [f"CASE WHEN {before['listed']} THEN 1 ELSE 0 END AS x0"]
+        select += [f"CASE WHEN {now['listed']} THEN 1 ELSE 0 END AS x1"]
+        changes.append("x0 <> x1")
+    two_legs = []
+    if found.currencies:
+        select += [f"{was('currency')} AS c0", "currency AS c1"]
+        two_legs.append("c0 <> c1")
+    else:
+        select.append("currency")
+    if segment:
+        select += [f"{was('seg')} AS seg0", "seg AS seg1"]
+        two_legs.append("seg0 <> seg1")
+    if detail:
+        for name in extras:
+            if name.startswith("d_"):
+                select += [f"{was(name)} AS {name}_0", f"{name} AS {name}_1"]
+    if found.currencies:
+        changes.append("(c0 <> c1 AND m0 > 0 AND m1 > 0)")
+    moments = f" WHERE {moment} IS NOT NULL" if found.breaks else ""
+    values = st.step("item_values", f"SELECT {', '.join(select)} FROM {timeline}{moments}", keep=segment is not None)
+    changed = f"SELECT * FROM {values} WHERE {' OR '.join(changes)}"
+    if segment:
+        same = "m0 = m1 AND m0 > 0 AND seg0 <> seg1" + (" AND c0 = c1" if found.currencies else "")
+        st.step(
+            "relabelled",
+            f"SELECT customer_id, at, {'c1' if found.currencies else 'currency'} AS currency, seg0, seg1, m0 FROM {values} WHERE {same}",
+            keep=True,
+            says="items that change their segment and nothing else",
+        )
+    if not two_legs:
+        return st.step("item_events", changed, says="instants at which an item changes")
+    return _legs(st, facts, found, changed, two_legs, segment, detail, extras)
+
+
+def st_sql(st: Statement, step: str) -> str:
+    """The text of a step that is already there."""
+    return st._steps[step][0]
+
+
+def _break_columns(found: Shape) -> list[str]:
+    columns = []
+    if found.trials:
+        columns.append("trial_end")
+    if found.ends:
+        columns.append("end_at")
+    if found.limited:
+        columns.append("lower_until")
+    if found.pauses:
+        columns += ["pause_from", "resumes_at", "expires"]
+    return columns
+
+
+def _runs(
+    st: Statement, facts: Facts, definition: Definition, found: Shape, priced: str, kept: Sequence[str]
+) -> str:
+    """A step that adds what belongs to a run of states: when its pause began and expires, when past due became loss."""
+    key = "subscription_id, item_id"
+    flags = []
+    if found.pauses:
+        over = "AND NOT coalesce(lag(resumes_at) OVER item <= at, FALSE)"
+        flags.append(f"coalesce(lag(pausing) OVER item {over}, FALSE) AS was_pausing")
+    if definition.past_due_days:
+        flags.append("coalesce(lag(overdue) OVER item, FALSE) AS was_overdue")
+    seen = st.step(
+        "priced_in_order",
+        f"SELECT *, {', '.join(flags)} FROM {priced} WINDOW item AS (PARTITION BY {key} ORDER BY at)",
+        keep=True,
+        says="runs of pausing or past-due states",
+    )
+    touched = " OR ".join(
+        (["pausing"] if found.pauses else []) + (["overdue"] if definition.past_due_days else [])
+    )
+    d = facts.engine.dialect
+    starts = []
+    if found.pauses:
+        starts.append("CASE WHEN pausing AND NOT was_pausing THEN 1 ELSE 0 END AS opens_pause")
+    if definition.past_due_days:
+        starts.append("CASE WHEN overdue AND NOT was_overdue THEN 1 ELSE 0 END AS opens_overdue")
+    rows = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
+    numbered = [f"sum({s.split(' AS ')[0]}) OVER (PARTITION BY {key} ORDER BY at {rows}) AS {s.split(' AS ')[1]}" for s in starts]
+    runs = st.step("run_numbers", f"SELECT *, {', '.join(numbered)} FROM {seen} WHERE {touched}")
+    computed = []
+    if found.pauses:
+        begin = f"min(pause_asked) OVER (PARTITION BY {key}, opens_pause, pausing ORDER BY at {rows})"
+        computed.append(f"CASE WHEN pausing THEN {begin} END AS pause_begin")
+    if definition.past_due_days:
+        lost = f"min(at) OVER (PARTITION BY {key}, opens_overdue, overdue) + {definition.past_due_days * 86_400_000_000}"
+        computed.append(f"CASE WHEN overdue THEN {lost} END AS overdue_end")
+    begun = st.step("run_starts", f"SELECT *, {', '.join(computed)} FROM {runs}")
+
+    def shown(in_run: bool) -> str:
+        parts = []
+        for column in kept:
+            if column == "pause_from":
+                parts.append("pause_begin AS pause_from" if in_run else "CAST(NULL AS BIGINT) AS pause_from")
+            elif column == "expires":
+                expires = d.add_months("pause_begin", definition.pause_months)
+                parts.append(f"{expires} AS expires" if in_run else "CAST(NULL AS BIGINT) AS expires")
+            elif column == "end_at" and definition.past_due_days and in_run:
+                parts.append("CASE WHEN overdue_end < coalesce(end_at, overdue_end + 1) THEN greatest(overdue_end, at) ELSE end_at END AS end_at")
+            elif column == "resumes_at" and in_run:
+                parts.append("CASE WHEN pausing THEN resumes_at END AS resumes_at")
+            elif column == "resumes_at":
+                parts.append("CAST(NULL AS BIGINT) AS resumes_at")
+            else:
+                parts.append(column)
+        return ", ".join(parts)
+
+    sql = (
+        f"SELECT {shown(True)} FROM {begun}\nUNION ALL\n"
+        f"SELECT {shown(False)} FROM {seen} WHERE NOT ({touched})"
+    )
+    return st.step("states_in_runs", sql)
+
+
+def _value(prefix: str, t: str, found: Shape) -> dict[str, str]:
+    """What a state is at instant `t`: SQL claims gone, live, paused, held, listed, and the MRR (section 4)."""
+    p = prefix
+    gone = [f"{p}dead"]
+    paused = "FALSE"
+    if found.trials:
+        gone.append(f"coalesce({t} < {p}trial_end, FALSE)")
+    if found.ends:
+        gone.append(f"coalesce({t} >= {p}end_at, FALSE)")
+    if found.pauses:
+        paused = f"(coalesce({t} >= {p}pause_from, FALSE) AND NOT coalesce({t} >= {p}resumes_at, FALSE))"
+        gone.append(f"({paused} AND coalesce({t} >= {p}expires, FALSE))")
+    lost = " OR ".join(gone)
+    rate = f"{p}rate"
+    if found.limited:
+        rate = f"CASE WHEN coalesce({t} < {p}lower_until, {p}lower_until IS NULL) THEN {p}rate_lower ELSE {p}rate END"
+    idle = f"({lost}) OR {paused}" if found.pauses else lost
+    return {
+        "live": f"NOT ({lost})",
+        "paused": f"(NOT ({lost}) AND {paused})",
+        "listed": f"(NOT ({lost}) AND coalesce({p}listed, FALSE))",
+        "held": f"(NOT ({lost}) AND ({paused} OR coalesce({p}listed, FALSE)))",
+        "mrr": f"CASE WHEN {idle} THEN 0 ELSE {rate} END",
+    }
+
+
+def _legs(
+    st: Statement,
+    facts: Facts,
+    found: Shape,
+    changed: str,
+    two_legs: Sequence[str],
+    segment: str | None,
+    detail: bool,
+    extras: dict[str, str],
+) -> str:
+    """Splits a change of currency or segment into what leaves and what comes; other events keep one row."""
+    events = st.step("changed_items", changed)
+    split = f"(m0 > 0 AND m1 > 0 AND ({' OR '.join(two_legs)}))"
+    legs = "array(1, 2)" if facts.engine.dialect.spark else "[1, 2]"
+    one = "array(0)" if facts.engine.dialect.spark else "[0]"
+    unnest = "explode" if facts.engine.dialect.spark else "unnest"
+    both = st.step("event_legs", f"SELECT *, {unnest}(CASE WHEN {split} THEN {legs} ELSE {one} END) AS leg FROM {events}")
+    select = ["customer_id", "subscription_id", "item_id", "at", "actor"]
+    select += ["CASE WHEN leg = 2 THEN 0 ELSE m0 END AS m0", "CASE WHEN leg = 1 THEN 0 ELSE m1 END AS m1"]
+    if found.zeros:
+        # The first leg stands still: live, paused and held change on the second.
+        for short in ("l", "p", "h", "x"):
+            select += [f"{short}0", f"CASE WHEN leg = 1 THEN {short}0 ELSE {short}1 END AS {short}1"]
+    old = "leg = 1 OR (leg = 0 AND m1 = 0 AND m0 > 0)"
+    select.append(f"CASE WHEN {old} THEN c0 ELSE c1 END AS currency" if found.currencies else "currency")
+    if segment:
+        select.append(f"CASE WHEN {old} THEN seg0 ELSE seg1 END AS seg")
+    if detail:
+        select += [f"{name}_{i}" for name in extras if name.startswith("d_") for i in (0, 1)]
+    select.append("leg")
+    return st.step("item_events", f"SELECT {', '.join(select)} FROM {both}", says="instants at which an item changes")

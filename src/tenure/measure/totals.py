@@ -1,0 +1,417 @@
+"""What happened in each period? One statement that counts movements into a few exact sums.
+
+Time is cut into *slices* (the finest pieces that the periods and the look-back windows share); everything is summed per
+slice in the engine, and what needs one customer at two instants (retention) per *window* of slices. The statement's
+answer is small: it grows with slices, segments and currencies, not with customers.
+
+Columns of the answer: what, slice, day, currency, seg, kind, amount (DECIMAL), n, x1, x2; what is one of
+
+    money    sum of amount per kind                        (by day where rates are needed)
+    people   customers: kind = new / reactivated / churned_<actor> / customers (net change) / paying (net change);
+             regrouped_customers, regrouped_paying at a slice's start, as money's kind `regrouped`
+    lost     n = customers at a window's start who are none at its end (slice = the window)
+    kept     of those paying at a window's start: kind 'loss' amount = sum of max(0, -net), kind 'net' amount = sum of net;
+             x1 = sum of net squared, x2 = sum of opening x net (on 'net'), n = how many of them moved
+    spread   x1 = change of the sum of squared balances
+    payers   n = change of the number who pay in a currency (kind `regrouped` at a slice's start)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tenure.kernel.time import Period
+from tenure.lake.facts import Facts
+from tenure.lake.portable import Statement
+from tenure.measure import states
+from tenure.measure.definition import Definition
+from tenure.measure.movements import Money, movements
+from tenure.measure.segments import SEPARATOR, Segment, members
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Two instants between which customers are compared: the slices from `first` up to and including `last`."""
+
+    first: int
+    last: int
+
+
+def statement(
+    facts: Facts,
+    definition: Definition,
+    slices: Sequence[Period],
+    windows: Sequence[Window],
+    *,
+    segment: Segment | None = None,
+    by_day: bool = False,
+    currency: str | None = None,
+    conversion: str | None = None,
+    opening_rates: str | None = None,
+    only_kept: bool = False,
+) -> str:
+    """The statement; see the module.
+
+    conversion: a relation (day, currency, rate) in the engine, needed only where customers pay in several currencies;
+    opening_rates: a relation (win, currency, rate) with the rates at the windows' starts. Both NULL-free, or both None
+    where amounts stay in their own currencies. With `only_kept`, nothing but kept and lost.
+    """
+    st = facts.statement()
+    found = states.shape(facts, definition)
+    of_item = segment.column if segment is not None else None
+    if of_item is not None:
+        of_item = of_item.replace("{text}", "STRING" if facts.engine.dialect.spark else "VARCHAR")
+    moved = movements(st, facts, definition, found, slices, segment=of_item, money=Money(conversion))
+    look = _Look(st, facts, found, segment, moved, slices, currency)
+    parts = [] if only_kept else [*look.money(by_day), *look.people(), *(look.payers() if opening_rates is None and found.currencies else [])]
+    parts += look.retention(windows, opening_rates, spread=not only_kept)
+    return st.render("\nUNION ALL\n".join(parts))
+
+
+class _Look:
+    """The parts of one statement, sharing the steps that several of them read."""
+
+    def __init__(
+        self,
+        st: Statement,
+        facts: Facts,
+        found: states.Shape,
+        segment: Segment | None,
+        moved: str,
+        slices: Sequence[Period],
+        currency: str | None,
+    ) -> None:
+        self.st, self.facts, self.found, self.moved = st, facts, found, moved
+        self.d = facts.engine.dialect
+        self.text = "STRING" if self.d.spark else "VARCHAR"
+        self.none = f"CAST(NULL AS BIGINT) AS day, CAST(NULL AS {self.text}) AS currency"
+        self.zero = "CAST(0 AS DECIMAL(38,14))"
+        self.of_item = segment is not None and segment.of_item
+        self.of_customer = segment is not None and segment.of_customer
+        self.moves = segment is not None and segment.moves
+        self.real = "kind IS NOT NULL AND kind <> 'idle'"
+        if self.of_customer:
+            assert segment is not None
+            members(st, facts, segment, slices, "movements", currency)
+
+    def full(self, item: str, member: str) -> str:
+        """The whole segment's text from the item's and the customer's part."""
+        parts = ([item] if self.of_item else []) + ([f"coalesce({member}, '')"] if self.of_customer else [])
+        return f" || '{SEPARATOR}' || ".join(parts) if parts else "''"
+
+    def placed(self) -> str:
+        """The movements with their whole segment."""
+        if not self.of_customer:
+            return self.moved
+        columns = "m.customer_id, m.at, m.day, m.period, m.currency, m.kind, m.amount, m.customer0, m.customer1, m.paying0, m.paying1, m.closes, m.actor, m.first"
+        return self.st.step(
+            "placed",
+            f"SELECT {columns}, {self.full('m.seg', 's.seg')} AS seg FROM {self.moved} AS m LEFT JOIN members AS s "
+            "ON s.customer_id = m.customer_id AND m.period BETWEEN s.first_slice AND s.last_slice",
+            keep=True,
+            says="movements in the segment their customer has in that period",
+        )
+
+    def seg(self) -> str:
+        return "seg" if self.of_item or self.of_customer else "''"
+
+    def money(self, by_day: bool) -> list[str]:
+        day = "CASE WHEN period >= 0 THEN day END" if by_day else "CAST(NULL AS BIGINT)"
+        parts = [
+            f"SELECT 'money' AS what, period AS slice, {day} AS day, currency, {self.seg()} AS seg, kind, "
+            f"CAST({self.d.total('amount')} AS DECIMAL(38,14)) AS amount, count(*) AS n, 0e0 AS x1, 0e0 AS x2 "
+            f"FROM {self.placed()} WHERE {self.real} GROUP BY period, {day}, currency, {self.seg()}, kind"
+        ]
+        if self.moves:
+            moved = self.regrouped()
+            for side, sign in (("seg_before", "-"), ("seg_after", "")):
+                parts.append(
+                    f"SELECT 'money', slice, CAST(NULL AS BIGINT), currency, {side}, 'regrouped', "
+                    f"CAST(sum({sign}balance) AS DECIMAL(38,14)), count(*), 0e0, 0e0 FROM {moved} "
+                    f"GROUP BY slice, currency, {side}"
+                )
+        return parts
+
+    def customer_slices(self) -> str:
+        item = ", seg AS item_seg" if self.of_item else ", '' AS item_seg"
+        group = ", seg" if self.of_item else ""
+        return self.st.step(
+            "customer_slices",
+            f"SELECT customer_id, currency, period{item}, {self.d.total(f'CASE WHEN {self.real} THEN amount ELSE 0 END')} AS net, "
+            "CAST(sum(closes * (customer1 - customer0)) AS INT) AS turned, min_by(paying0, at) AS paying0, min(at) AS since "
+            f"FROM {self.moved} GROUP BY customer_id, currency, period{group}",
+            says="each customer's change in each slice",
+        )
+
+    def balances(self) -> str:
+        per = self.customer_slices()
+        return self.st.step(
+            "balances",
+            "SELECT *, CAST(sum(net) OVER (PARTITION BY customer_id, currency, item_seg ORDER BY period ROWS UNBOUNDED PRECEDING) "
+            f"AS DECIMAL(38,0)) AS after FROM {per}",
+            keep=True,
+            says="and the balance after it",
+        )
+
+    def payers(self) -> list[str]:
+        """How many pay in each currency: the base of ARPA where currencies are kept apart."""
+        step = "CASE WHEN b.after > 0 THEN 1 ELSE 0 END - CASE WHEN b.after - b.net > 0 THEN 1 ELSE 0 END"
+        join, seg = "", "b.item_seg"
+        if self.of_customer:
+            join = " LEFT JOIN members AS s ON s.customer_id = b.customer_id AND b.period BETWEEN s.first_slice AND s.last_slice"
+            seg = self.full("b.item_seg", "s.seg")
+        day = "CAST(NULL AS BIGINT)"
+        parts = [
+            f"SELECT 'payers', b.period, {day}, b.currency, {seg}, '', {self.zero}, CAST(sum({step}) AS BIGINT), 0e0, 0e0 "
+            f"FROM {self.balances()} AS b{join} GROUP BY b.period, b.currency, {seg}"
+        ]
+        if self.moves:
+            for side, sign in (("seg_before", "-"), ("seg_after", "")):
+                parts.append(
+                    f"SELECT 'payers', slice, {day}, currency, {side}, 'regrouped', {self.zero}, "
+                    f"CAST(sum({sign}CASE WHEN balance > 0 THEN 1 ELSE 0 END) AS BIGINT), 0e0, 0e0 "
+                    f"FROM {self.regrouped()} GROUP BY slice, currency, {side}"
+                )
+        return parts
+
+    def regrouped(self) -> str:
+        """What each customer who changes segment at a slice's start takes along, by currency and item."""
+        if "regrouped" in self.st:
+            return "regrouped"
+        changes = self.st.step(
+            "member_changes",
+            "SELECT * FROM (SELECT customer_id, first_slice AS slice, seg AS seg_after, lag(seg) OVER (PARTITION BY customer_id "
+            "ORDER BY first_slice) AS seg_before FROM members) AS c WHERE slice >= 0 AND seg_before <> seg_after",
+            keep=True,
+            says="who changes segment",
+        )
+        return self.st.step(
+            "regrouped",
+            f"SELECT c.customer_id, c.slice, b.currency, {self.full('b.item_seg', 'c.seg_before')} AS seg_before, "
+            f"{self.full('b.item_seg', 'c.seg_after')} AS seg_after, max_by(b.after, b.period) AS balance FROM {changes} AS c "
+            f"JOIN {self.balances()} AS b ON b.customer_id = c.customer_id AND b.period < c.slice "
+            "GROUP BY c.customer_id, c.slice, b.currency, b.item_seg, c.seg_before, c.seg_after",
+            keep=True,
+            says="and the MRR that goes along",
+        )
+
+    def people(self) -> list[str]:
+        return self._people_of_items() if self.of_item else self._people_of_customers()
+
+    def _people_of_customers(self) -> list[str]:
+        actors = ", ".join(
+            f"sum(CASE WHEN customer0 = 1 AND customer1 = 0 AND actor = {code} THEN 1 ELSE 0 END) AS churned_{name}"
+            for code, name in states.ACTOR_NAMES.items()
+        )
+        people = self.st.step(
+            "people",
+            f"SELECT period, {self.seg()} AS seg, "
+            "sum(CASE WHEN customer0 = 0 AND customer1 = 1 AND first = 1 THEN 1 ELSE 0 END) AS new, "
+            "sum(CASE WHEN customer0 = 0 AND customer1 = 1 AND first = 0 THEN 1 ELSE 0 END) AS reactivated, "
+            f"{actors}, sum(customer1 - customer0) AS customers, sum(paying1 - paying0) AS paying "
+            f"FROM {self.placed()} WHERE closes = 1 GROUP BY period, {self.seg()}",
+            keep=True,
+            says="customers won and lost",
+        )
+        kinds = ["new", "reactivated", *(f"churned_{n}" for n in states.ACTOR_NAMES.values()), "customers", "paying"]
+        parts = [self._people_row(f"'{kind}'", kind, people, f"{kind} <> 0") for kind in kinds]
+        if self.moves:
+            standing = self.st.step(
+                "standing",
+                "SELECT customer_id, period, sum(turned) OVER w AS is_customer, sum(net) OVER w AS pays FROM (SELECT customer_id, "
+                f"period, sum(turned) AS turned, sum(net) AS net FROM {self.balances()} GROUP BY customer_id, period) AS t "
+                "WINDOW w AS (PARTITION BY customer_id ORDER BY period ROWS UNBOUNDED PRECEDING)",
+            )
+            self.regrouped()
+            moved = self.st.step(
+                "members_regrouped",
+                "SELECT c.customer_id, c.slice, c.seg_before, c.seg_after, max_by(s.is_customer, s.period) AS is_customer, "
+                "CASE WHEN max_by(s.pays, s.period) > 0 THEN 1 ELSE 0 END AS pays FROM member_changes AS c "
+                f"JOIN {standing} AS s ON s.customer_id = c.customer_id AND s.period < c.slice "
+                "GROUP BY c.customer_id, c.slice, c.seg_before, c.seg_after",
+                keep=True,
+            )
+            for column, kind in (("is_customer", "regrouped_customers"), ("pays", "regrouped_paying")):
+                for side, sign in (("seg_before", "-"), ("seg_after", "")):
+                    parts.append(
+                        f"SELECT 'people', slice, {self.none}, {side}, '{kind}', {self.zero}, CAST(sum({sign}{column}) AS BIGINT), "
+                        f"0e0, 0e0 FROM {moved} GROUP BY slice, {side}"
+                    )
+        return parts
+
+    def _people_row(self, kind: str, n: str, source: str, where: str) -> str:
+        return (
+            f"SELECT 'people', period, {self.none}, seg, {kind}, {self.zero}, CAST({n} AS BIGINT), 0e0, 0e0 "
+            f"FROM {source} WHERE {where}"
+        )
+
+    def _people_of_items(self) -> list[str]:
+        """Counts by a segment of the item: who pays in it, and whose winning or losing moved money in it."""
+        placed = self.placed()
+        per = self.st.step(
+            "customers_in_segments",
+            f"SELECT customer_id, seg, period, {self.d.total('amount')} AS net FROM {placed} WHERE {self.real} "
+            "GROUP BY customer_id, seg, period",
+        )
+        running = self.st.step(
+            "balances_in_segments",
+            "SELECT *, CAST(sum(net) OVER (PARTITION BY customer_id, seg ORDER BY period ROWS UNBOUNDED PRECEDING) AS DECIMAL(38,0)) "
+            f"AS after FROM {per}",
+            keep=True,
+            says="what each customer pays in each segment",
+        )
+        step = "CASE WHEN after > 0 THEN 1 ELSE 0 END - CASE WHEN after - net > 0 THEN 1 ELSE 0 END"
+        counted = self.st.step(
+            "payers_in_segments", f"SELECT period, seg, sum({step}) AS n FROM {running} GROUP BY period, seg", keep=True
+        )
+        parts = [self._people_row(f"'{kind}'", "n", counted, "n <> 0") for kind in ("customers", "paying")]
+        if self.moves:
+            # One row per currency and item; a customer counts once in a segment.
+            taken = self.st.step(
+                "payers_regrouped",
+                "SELECT customer_id, slice, seg_before, seg_after, CASE WHEN sum(balance) > 0 THEN 1 ELSE 0 END AS n "
+                f"FROM {self.regrouped()} GROUP BY customer_id, slice, seg_before, seg_after",
+                keep=True,
+            )
+            for kind in ("regrouped_customers", "regrouped_paying"):
+                for side, sign in (("seg_before", "-"), ("seg_after", "")):
+                    parts.append(
+                        f"SELECT 'people', slice, {self.none}, {side}, '{kind}', {self.zero}, CAST(sum({sign}n) AS BIGINT), 0e0, 0e0 "
+                        f"FROM {taken} GROUP BY slice, {side}"
+                    )
+        actor = " ".join(f"WHEN {code} THEN 'churned_{name}'" for code, name in states.ACTOR_NAMES.items())
+        who = self.st.step(
+            "customer_groups",
+            "SELECT customer_id, at, max(customer0) AS customer0, max(customer1) AS customer1, max(actor) AS actor, "
+            f"max(first) AS first FROM {self.moved} WHERE closes = 1 GROUP BY customer_id, at",
+        )
+        named = (
+            "CASE WHEN g.customer0 = 0 AND g.customer1 = 1 THEN CASE WHEN g.first = 1 THEN 'new' ELSE 'reactivated' END "
+            f"WHEN g.customer0 = 1 AND g.customer1 = 0 THEN CASE g.actor {actor} END END"
+        )
+        touched = self.st.step(
+            "segments_of_groups",
+            f"SELECT DISTINCT m.customer_id, m.at, m.period, m.seg, {named} AS kind FROM {placed} AS m "
+            f"JOIN {who} AS g ON g.customer_id = m.customer_id AND g.at = m.at WHERE m.kind IS NOT NULL",
+        )
+        won = self.st.step(
+            "events_in_segments",
+            f"SELECT period, seg, kind AS what_happened, count(*) AS n FROM {touched} WHERE kind IS NOT NULL GROUP BY period, seg, kind",
+        )
+        parts.append(self._people_row("what_happened", "n", won, "n > 0"))
+        return parts
+
+    def retention(self, windows: Sequence[Window], opening_rates: str | None, spread: bool) -> list[str]:
+        st, d = self.st, self.d
+        balances = self.balances()
+        # Without look-back a window is a slice; then neither a join nor another sum is needed.
+        plain = all(window.first == window.last == i for i, window in enumerate(windows))
+        if plain:
+            per_window = st.step(
+                "slices_as_windows",
+                "SELECT period AS win, customer_id, currency, item_seg, net, turned, paying0, since, after - net AS opening "
+                f"FROM {balances} WHERE period >= 0",
+            )
+        else:
+            rows = [(str(i), str(w.first), str(w.last)) for i, w in enumerate(windows)]
+            st.step("windows", d.values(rows, ("win", "first_slice", "last_slice")), says="from where to where we look")
+            per_window = st.step(
+                "customers_in_windows",
+                "SELECT w.win, b.customer_id, b.currency, b.item_seg, CAST(sum(b.net) AS DECIMAL(38,0)) AS net, CAST(sum(b.turned) AS INT) AS turned, "
+                "min_by(b.paying0, b.since) AS paying0, min(b.since) AS since, min_by(b.after - b.net, b.period) AS opening "
+                f"FROM {balances} AS b JOIN windows AS w ON b.period BETWEEN w.first_slice AND w.last_slice "
+                "GROUP BY w.win, b.customer_id, b.currency, b.item_seg",
+            )
+        if self.of_customer:
+            rows = [(str(i), str(w.first)) for i, w in enumerate(windows)]
+            st.step("window_starts", d.values(rows, ("win", "first_slice")))
+            per_window = st.step(
+                "windows_in_segments",
+                f"SELECT b.*, {self.full('b.item_seg', 's.seg')} AS seg FROM {per_window} AS b JOIN window_starts AS w ON w.win = b.win "
+                "LEFT JOIN members AS s ON s.customer_id = b.customer_id AND w.first_slice BETWEEN s.first_slice AND s.last_slice",
+                keep=True,
+            )
+        else:
+            per_window = st.step("windows_in_segments", f"SELECT *, item_seg AS seg FROM {per_window}", keep=True)
+        several = self.found.currencies
+        if opening_rates is None or not several:
+            based = "opening > 0" if opening_rates is None or self.of_item else "paying0 = 1"
+            base = st.step("base_rows", f"SELECT * FROM {per_window} WHERE {based}")
+        else:
+            # Whether somebody paid at the start is one claim for all currencies: what has not moved counts too.
+            if self.of_item:
+                claim = "max(CASE WHEN opening > 0 THEN 1 ELSE 0 END)"
+            else:
+                claim = "min_by(paying0, since)"
+            claims = st.step(
+                "base_claims",
+                f"SELECT win, customer_id, seg, {claim} AS in_base FROM {per_window} GROUP BY win, customer_id, seg",
+            )
+            base = st.step(
+                "base_rows",
+                f"SELECT p.* FROM {per_window} AS p JOIN {claims} AS b ON b.win = p.win AND b.customer_id = p.customer_id "
+                "AND b.seg = p.seg WHERE b.in_base = 1",
+            )
+        if opening_rates:
+            value = "CAST(sum(CAST(b.net AS DECIMAL(18,0)) * CAST(r.rate AS DECIMAL(20,14))) AS DECIMAL(38,14))"
+            units = st.step(
+                "retained",
+                f"SELECT b.win, b.seg, b.customer_id, CAST(NULL AS {self.text}) AS currency, {value} AS net, "
+                "sum(CAST(b.opening AS DOUBLE) * CAST(r.rate AS DOUBLE)) AS opening "
+                f"FROM {base} AS b JOIN {opening_rates} AS r ON r.win = b.win AND r.currency = b.currency "
+                "GROUP BY b.win, b.seg, b.customer_id",
+            )
+        else:
+            units = st.step(
+                "retained",
+                "SELECT win, seg, customer_id, currency, CAST(net AS DECIMAL(38,14)) AS net, CAST(opening AS DOUBLE) AS opening "
+                f"FROM {base}",
+            )
+        sums = st.step(
+            "retention",
+            "SELECT win, seg, currency, CAST(sum(CASE WHEN net < 0 THEN -net ELSE 0 END) AS DECIMAL(38,14)) AS loss, "
+            "CAST(sum(net) AS DECIMAL(38,14)) AS net, count(*) AS n, "
+            "sum(CAST(net AS DOUBLE) * CAST(net AS DOUBLE)) AS net2, sum(opening * CAST(net AS DOUBLE)) AS crossed "
+            f"FROM {units} GROUP BY win, seg, currency",
+            keep=True,
+            says="what those who paid at the start lost and gained",
+        )
+        day = "CAST(NULL AS BIGINT) AS day"
+        parts = [
+            f"SELECT 'kept' AS what, win AS slice, {day}, currency, seg, 'loss' AS kind, loss AS amount, n, 0e0 AS x1, 0e0 AS x2 FROM {sums}",
+            f"SELECT 'kept', win, {day}, currency, seg, 'net', net, n, net2, crossed FROM {sums}",
+        ]
+        if self.of_item:
+            gone = st.step(
+                "turned_customers",
+                f"SELECT win, customer_id FROM {per_window} GROUP BY win, customer_id HAVING sum(turned) = -1",
+            )
+            lost = (
+                f"SELECT p.win, p.seg, count(DISTINCT p.customer_id) AS n FROM {per_window} AS p JOIN {gone} AS t "
+                "ON t.win = p.win AND t.customer_id = p.customer_id WHERE p.opening > 0 GROUP BY p.win, p.seg"
+            )
+        elif several:
+            lost = (
+                f"SELECT win, seg, count(*) AS n FROM (SELECT win, seg, customer_id FROM {per_window} "
+                "GROUP BY win, seg, customer_id HAVING sum(turned) = -1) AS gone GROUP BY win, seg"
+            )
+        else:
+            lost = f"SELECT win, seg, count(*) AS n FROM {per_window} WHERE turned = -1 GROUP BY win, seg"
+        step = st.step("base_lost", lost, says="customers at the start who are none at the end")
+        parts.append(f"SELECT 'lost', win, {self.none}, seg, '', {self.zero}, n, 0e0, 0e0 FROM {step}")
+        if spread and not self.moves:
+            squares = (
+                "sum(CAST(b.after AS DOUBLE) * CAST(b.after AS DOUBLE) "
+                "- CAST(b.after - b.net AS DOUBLE) * CAST(b.after - b.net AS DOUBLE))"
+            )
+            if self.of_customer:
+                source = f"{balances} AS b LEFT JOIN members AS s ON s.customer_id = b.customer_id"
+                shown = self.full("b.item_seg", "s.seg")
+            else:
+                source, shown = f"{balances} AS b", "b.item_seg"
+            parts.append(
+                f"SELECT 'spread', b.period, {day}, b.currency, {shown}, '', {self.zero}, 0, {squares}, 0e0 FROM {source} "
+                f"GROUP BY b.period, b.currency, {shown}"
+            )
+        return parts
