@@ -140,6 +140,8 @@ class Walk:
         self.incident_step = np.full(n, -99)
         self.removal_step = np.full(n, -99)
         self.credit_due = np.zeros(n, bool)
+        # Chances of this step's charge: that it fails, and that it fails and the customer cancels before dunning ends.
+        self.may_fail, self.may_give_up = np.zeros(n), np.zeros(n)
         self.card = np.ones(n, np.int64)
         self.card_month = folk.card_month.copy()
         self.card_until = np.where(folk.by_card, self.card_month, -99)
@@ -385,15 +387,6 @@ class Walk:
         self.alive[v, column] = True
         self.left_actor[v, column] = np.broadcast_to(actor, w.shape)[counts]
         self.left_cause[v, column] = np.broadcast_to(cause, w.shape)[counts]
-
-    def risk(self, grid: Numbers, w: Numbers, low: Numbers, high: Numbers, probability: Numbers) -> None:
-        """Spread a probability over the months that [low, high) touches, as its instant is uniform in between."""
-        first = self.months.of(low)
-        border = self.months.start(first + 1)
-        share = np.clip((border - low) / np.maximum(high - low, 1), 0, 1)
-        counts = self.ever[w]
-        np.add.at(grid, (w[counts], first[counts]), (share * probability)[counts])
-        np.add.at(grid, (w[counts], first[counts] + 1), ((1 - share) * probability)[counts])
 
     # --- the walk --------------------------------------------------------------------------------------------------
 
@@ -657,16 +650,13 @@ class Walk:
     def _payments(self, m: int, t0: Numbers, billed: Numbers, begun: Numbers) -> Numbers:
         """Charges of this anchor. Returns who is past due for the rest of the step."""
         busy = np.zeros(self.n, bool)
+        self.may_fail[:], self.may_give_up[:] = 0, 0
         w = np.flatnonzero(billed)
         if len(w) == 0:
             return busy
+        self._truth_of_dunning(w, t0, m)
         p, who = self.p, self.p.who[w]
-        risky = 0.042 * np.array([0.9, 1.15, 2.4])[p.funding[w]] * np.array([1.2, 1, 0.8, 0.7, 1, 1, 1, 1])[p.country[w]]
-        risky = np.where(p.by_card[w], risky, 0.0)
-        expires = p.by_card[w] & (self.card_month[w] <= m)
-        expired = np.where(expires, 0.45, 0.0)
-        lost = expired * (1 - _RECOVERY[EXPIRED]) + (1 - expired) * risky * _LOSS
-        self._truth_of_dunning(w, t0, m, lost)
+        expires, expired, risky = self._failing(w, m)
         code = np.where(
             self.chance.uniform("card expired", who, m) < expired,
             EXPIRED,
@@ -740,13 +730,43 @@ class Walk:
         self.leave(v, at, m, DUNNING, hazards.INVOLUNTARY)
         return busy
 
-    def _truth_of_dunning(self, w: Numbers, t0: Numbers, m: int, lost: Numbers) -> None:
-        end = t0[w] + HOUR + DUNNING_DAYS * DAY
-        month = self.months.of(end)
-        involuntary = lost * (1 - _CANCELS_WHILE_PAST_DUE)
-        np.add.at(self.hi, (w, month), involuntary)
-        np.add.at(self.by_cause, (hazards.INVOLUNTARY, month), involuntary * ~self.p.is_test[w])
-        self.risk(self.hv, w, t0[w] + DAY, t0[w] + 20 * DAY, lost * _CANCELS_WHILE_PAST_DUE)
+    def _failing(self, w: Numbers, m: int) -> tuple[Numbers, Numbers, Numbers]:
+        """Whose card expires by now, and the chances that the charge fails for that and for any other reason."""
+        p = self.p
+        risky = 0.042 * np.array([0.9, 1.15, 2.4])[p.funding[w]] * np.array([1.2, 1, 0.8, 0.7, 1, 1, 1, 1])[p.country[w]]
+        expires = p.by_card[w] & (self.card_month[w] <= m)
+        return expires, np.where(expires, 0.45, 0.0), np.where(p.by_card[w], risky, 0.0)
+
+    def _truth_of_dunning(self, billed: Numbers, t0: Numbers, m: int) -> None:
+        """Write down how likely this step's charge is lost for good, in the month in which that would take effect.
+
+        Where it would still be this month, the chance is written down for those too who left earlier in the month: what
+        the truth says of a month must not depend on what happened in it.
+        """
+        gone = np.flatnonzero(self.left[:, m] & (self.term_end == m))
+        for w, here in ((billed, True), (gone, False)):
+            _, expired, risky = self._failing(w, m)
+            lost = expired * (1 - _RECOVERY[EXPIRED]) + (1 - expired) * risky * _LOSS
+            gives_up = lost * _CANCELS_WHILE_PAST_DUE
+            dunned = lost - gives_up
+            counts = self.ever[w].astype(float)
+            stays = (1 - self.hv[w, m] - self.hi[w, m]) * counts
+            this = self.months.of(t0[w] + HOUR + DUNNING_DAYS * DAY) == m
+            early = self._early_due(w, t0, m)
+            np.add.at(self.hi, (w, m), dunned * this * stays)
+            np.add.at(self.hv, (w, m), gives_up * early * stays)
+            if here:
+                np.add.at(self.hi, (w, m + 1), dunned * ~this * counts)
+                np.add.at(self.hv, (w, m + 1), gives_up * (1 - early) * counts)
+                self.may_fail[w] = expired + (1 - expired) * risky
+                self.may_give_up[w] = gives_up
+                real = dunned * ~self.p.is_test[w]
+                self.by_cause[hazards.INVOLUNTARY, m] += (real * this).sum()
+                self.by_cause[hazards.INVOLUNTARY, m + 1] += (real * ~this).sum()
+
+    def _early_due(self, w: Numbers, t0: Numbers, m: int) -> Numbers:
+        """Of the days on which a customer past due may cancel, the share in the step's first month."""
+        return np.clip((self.months.start(m + 1) - t0[w] - DAY) / (19 * DAY), 0, 1)
 
     def _stops(self, w: Numbers, m: int, at: Numbers) -> None:
         """The product is not used after this instant."""
@@ -838,12 +858,13 @@ class Walk:
 
     def _decisions(self, m: int, t0: Numbers, t1: Numbers, busy: Numbers) -> None:
         """At most one decision per customer and step."""
-        can = (self.status == ACTIVE) & ~busy
-        w = np.flatnonzero(can)
+        # Whoever is past due decides nothing, but its chances are written down with everybody's: the truth must not know
+        # how this step's charge went.
+        w = np.flatnonzero((self.status == ACTIVE) | busy)
         if len(w) == 0:
             return
         if m >= 0:
-            self._check_ins(m, t0, t1, can)
+            self._check_ins(m, t0, t1, (self.status == ACTIVE) & ~busy)
         rows = hazards.hazards(self.company.causes, self._situation(w, m)) * self.company.churn
         plan, interval, seats, e = self.plan[w], self.interval[w], self.seats[w], self.engagement[w]
         monthly = interval == plans.MONTH
@@ -855,7 +876,7 @@ class Walk:
         else:
             decides &= self.term_end[w] > m
         at_end = np.where(decides, -np.expm1(-rows.sum(axis=0) * np.where(monthly, 0.88, 1.0)), 0.0)
-        now = np.where(monthly, -np.expm1(-rows.sum(axis=0) * 0.12), 0.0) * (m >= 0)
+        now = np.where(monthly, -np.expm1(-rows.sum(axis=0) * 0.12), 0.0)
         quiet = ~decides | monthly  # no other news while a longer contract's end is being decided
         inside = (m >= 0) & quiet
         growing = np.exp(0.35 * e)
@@ -881,10 +902,15 @@ class Walk:
                 0.002 * monthly * (self.limited_ends[w] == NEVER) * inside,
             ]
         )
-        self._truth_of_leaving(w, m, t0, t1, rows, at_end, now, chances[ENDED_BY_US], decides, monthly)
+        self._truth_of_leaving(w, m, t0, rows, at_end, now, chances[ENDED_BY_US], decides)
         edges = np.cumsum(chances, axis=0)
         choice = (self.u("decides", w, m) >= edges).sum(axis=0)
+        choice[busy[w]] = -1
         at = self.within("decided at", w, m, t0[w], t1[w])
+        # Who is gone at once is gone in the step's second month, so that a month's chances are all drawn before it.
+        soonest = np.maximum(t0[w] + 2 * HOUR, self.months.start(m + 1))
+        gone_at = soonest + ((t1[w] - soonest) * self.u("gone at", w, m)).astype(np.int64) // SECOND * SECOND
+        at = np.where((choice == LEAVE_NOW) | (choice == ENDED_BY_US), gone_at, at)
         for decision, act in (
             (LEAVE, self._leave_at_end),
             (LEAVE_NOW, self._leave_now),
@@ -908,23 +934,25 @@ class Walk:
                 act(w[picked], at[picked], m, decision)
 
     def _truth_of_leaving(
-        self, w: Numbers, m: int, t0: Numbers, t1: Numbers, rows: Numbers, at_end: Numbers, now: Numbers, ended: Numbers,
-        decides: Numbers, monthly: Numbers,
+        self, w: Numbers, m: int, t0: Numbers, rows: Numbers, at_end: Numbers, now: Numbers, ended: Numbers,
+        decides: Numbers,
     ) -> None:  # fmt: skip
         """Write down how likely leaving was, in the month in which it would take effect, and why."""
         month = self.term_end[w]
+        fine = 1 - self.may_fail[w]
+        at_end, now, ended, gives_up = at_end * fine, now * fine, ended * fine, self.may_give_up[w]
         np.add.at(self.hv, (w[decides], month[decides]), at_end[decides])
-        share = rows / rows.sum(axis=0) * ~self.p.is_test[w]
-        early = (self.months.start(m + 1) - t0[w]) / (t1 - t0)[w]  # of the step, what lies in its first month
+        self.hv[w, m + 1] += now
+        self.hi[w, m + 1] += ended
+        real = (~self.p.is_test[w]).astype(float)
+        share = rows / rows.sum(axis=0) * real
+        early = self._early_due(w, t0, m)
         for cause in range(len(rows)):
             np.add.at(self.by_cause[cause], month[decides], (share[cause] * at_end)[decides])
+            self.by_cause[cause, m + 1] += (share[cause] * (now + gives_up * (1 - early))).sum()
             if m >= 0:
-                self.by_cause[cause, m] += (share[cause] * now * early).sum()
-                self.by_cause[cause, m + 1] += (share[cause] * now * (1 - early)).sum()
-        if m >= 0:
-            v = np.flatnonzero(monthly)
-            self.risk(self.hv, w[v], t0[w[v]], t1[w[v]], now[v])
-            self.risk(self.hi, w[v], t0[w[v]], t1[w[v]], ended[v])
+                self.by_cause[cause, m] += (share[cause] * gives_up * early).sum()
+        self.by_cause[hazards.UNKNOWN, m + 1] += (real * ended).sum()
 
     def _leave_at_end(self, w: Numbers, at: Numbers, m: int, decision: int) -> None:
         cause = self._cause_of(w, m)
