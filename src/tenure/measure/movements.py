@@ -3,7 +3,7 @@
 Implements sections 5 and 6 of docs/explanation/movements.md. The step `movements` has one row per item event (two where
 a paused item leaves):
 
-    customer_id, subscription_id, item_id, at, day, period   when (the group's last event), -1 = before the periods
+    customer_id, subscription_id, item_id, ts, day, period   when (the group's last event), -1 = before the periods
     currency, seg                                            seg only with a segment of the item
     kind                                                     see KINDS; NULL for an event without money
     amount                                                   signed, 10^-6 minor units a month
@@ -85,7 +85,7 @@ def movements(
     pays = "CASE WHEN m1 > 0 THEN 1 ELSE 0 END - CASE WHEN m0 > 0 THEN 1 ELSE 0 END"
     tie = ", subscription_id, item_id, m0 DESC" if detail or found.currencies or segment else ""
     running = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
-    select = [*carried, "at", "actor", "m0", "m1", f"{pays} AS pays"]
+    select = [*carried, "ts", "actor", "m0", "m1", f"{pays} AS pays"]
     select.append(f"sum({pays}) OVER walk AS paying")
     select.append(f"sum(CASE WHEN m1 > 0 THEN 1 ELSE 0 END) OVER walk AS paid")
     if zeros:
@@ -93,8 +93,8 @@ def movements(
         select += ["l0", "l1", "p0", "p1"]
     if found.pauses:
         select += ["was_paused", "was_currency"] + (["was_seg"] if segment else [])
-    select += ["lag(at) OVER step AS prev_at", "lead(at) OVER step AS next_at", "row_number() OVER step AS place"]
-    order = f"PARTITION BY customer_id ORDER BY at{tie}"
+    select += ["lag(ts) OVER step AS prev_at", "lead(ts) OVER step AS next_at", "row_number() OVER step AS place"]
+    order = f"PARTITION BY customer_id ORDER BY ts{tie}"
     walked = st.step(
         "walk",
         f"SELECT {', '.join(select)} FROM {events} WINDOW walk AS ({order} {running}), step AS ({order})",
@@ -108,17 +108,17 @@ def movements(
         return d.local_day(us, facts.timezone, _OLDEST, until)
 
     near = definition.grouping_minutes * 60_000_000
-    same_prev = f"{day('at')} = {day('prev_at')}"
-    same_next = f"{day('at')} = {day('next_at')}"
-    joins_prev = f"coalesce({same_prev} AND (at - prev_at <= {near} OR {alive} - {lives} = 0), FALSE)"
-    joins_next = f"coalesce({same_next} AND (next_at - at <= {near} OR {alive} = 0), FALSE)"
+    same_prev = f"{day('ts')} = {day('prev_at')}"
+    same_next = f"{day('ts')} = {day('next_at')}"
+    joins_prev = f"coalesce({same_prev} AND (ts - prev_at <= {near} OR {alive} - {lives} = 0), FALSE)"
+    joins_next = f"coalesce({same_next} AND (next_at - ts <= {near} OR {alive} = 0), FALSE)"
     if definition.gap_days:
         gap = definition.gap_days * DAY_US
-        joins_prev = f"({joins_prev} OR coalesce({alive} - {lives} = 0 AND at - prev_at < {gap}, FALSE))"
-        joins_next = f"({joins_next} OR coalesce({alive} = 0 AND next_at - at < {gap}, FALSE))"
+        joins_prev = f"({joins_prev} OR coalesce({alive} - {lives} = 0 AND ts - prev_at < {gap}, FALSE))"
+        joins_next = f"({joins_next} OR coalesce({alive} = 0 AND next_at - ts < {gap}, FALSE))"
     joined = st.step(
         "joined",
-        f"SELECT *, {day('at')} AS day, {joins_prev} AS joins_prev, {joins_next} AS joins_next FROM {walked}",
+        f"SELECT *, {day('ts')} AS day, {joins_prev} AS joins_prev, {joins_next} AS joins_next FROM {walked}",
         keep=True,
         says="which events belong together: close by on one day, or gone and back on one day",
     )
@@ -146,7 +146,7 @@ def movements(
     ends = "CASE WHEN l0 = 1 AND l1 = 0 THEN 1 ELSE 0 END" if zeros else "CASE WHEN m0 > 0 AND m1 = 0 THEN 1 ELSE 0 END"
     single = [
         *base,
-        "at",
+        "ts",
         "day",
         *(f"{sql} AS {name}" for name, sql in alone.items()),
         "actor",
@@ -176,10 +176,10 @@ def movements(
         rest = f"CAST(sum(CAST({rest_of_row} AS DECIMAL(38,0))) OVER ({whole}, currency) AS DECIMAL(38,0))"
     # The latest ending speaks; of several at one instant the first word of states.ACTOR_NAMES that one of them says.
     rank = "CASE WHEN actor = 0 THEN 0 ELSE 9 - actor END"
-    ended = f"max(CASE WHEN {ends} = 1 THEN (at + 4000000000000000) * 10 + {rank} END) OVER ({whole})"
+    ended = f"max(CASE WHEN {ends} = 1 THEN (ts + 4000000000000000) * 10 + {rank} END) OVER ({whole})"
     several = [
         *base,
-        f"max(at) OVER ({whole}) AS at",
+        f"max(ts) OVER ({whole}) AS ts",
         f"max(day) OVER ({whole}) AS day",
         *(
             f"{'first' if name.endswith('0') else 'last'}_value({sql}) OVER ({whole} ORDER BY place {frame}) AS {name}"
@@ -201,7 +201,7 @@ def movements(
         f"SELECT *, live0 * ever0 AS customer0, live1 * ever1 AS customer1 FROM {rows}",
     )
     kind = _kind(found)
-    out = [*carried, "place", "at", "day", "customer0", "customer1", "paying0", "paying1", "closes", "actor", "together"]
+    out = [*carried, "place", "ts", "day", "customer0", "customer1", "paying0", "paying1", "closes", "actor", "together"]
     out += ["1 - ever0 AS first"]
     money_rows = f"SELECT {', '.join(out)}, {kind} AS kind, change AS amount FROM {judged}"
     if found.pauses:
@@ -257,7 +257,7 @@ def _pause_rows(st: Statement, facts: Facts, events: str, segment: str | None) -
         "paused_items", f"SELECT DISTINCT subscription_id AS s, item_id AS i FROM {kept} WHERE p0 = 1 OR p1 = 1", keep=True
     )
     carried = ["currency"] + (["seg"] if segment else [])
-    order = "at, m0 DESC"
+    order = "ts, m0 DESC"
     took = [f"{d.last_before('CASE WHEN p0 = 0 AND p1 = 1 THEN m0 END', 'subscription_id, item_id', order)} AS took"]
     took += [
         f"{d.last_before(f'CASE WHEN p0 = 0 AND p1 = 1 THEN {column} END', 'subscription_id, item_id', order)} AS took_{column}"
@@ -286,7 +286,7 @@ def _transfers(
     """Splits expansion and contraction between segments: what losers lose is leaving there, entering in the gainers."""
     d = facts.engine.dialect
     rest = "m.kind IN ('expansion', 'contraction') AND m.together > 0"
-    key = "customer_id, at, currency"
+    key = "customer_id, ts, currency"
     legs = st.step(
         "segment_legs",
         f"SELECT {key}, seg, max(kind) AS kind, max(period) AS period, max(day) AS day, CAST(sum(amount) AS BIGINT) AS amount "
@@ -306,9 +306,9 @@ def _transfers(
     )
     others = "period, day, currency, seg"
     plain = "period, day, currency, seg, kind, amount"
-    empty = "0 AS customer0, 0 AS customer1, 0 AS paying0, 0 AS paying1, 0 AS closes, 0 AS actor, 0 AS first, customer_id, at"
+    empty = "0 AS customer0, 0 AS customer1, 0 AS paying0, 0 AS paying1, 0 AS closes, 0 AS actor, 0 AS first, customer_id, ts"
     moment = st.step(
-        "relabelled_days", f"SELECT *, {day('at')} AS day FROM relabelled", says="changes of segment alone, by day"
+        "relabelled_days", f"SELECT *, {day('ts')} AS day FROM relabelled", says="changes of segment alone, by day"
     )
     dated = st.step(
         "relabelled_dated",
@@ -318,8 +318,8 @@ def _transfers(
     )
     return st.step(
         "segment_movements",
-        f"SELECT {plain}, customer0, customer1, paying0, paying1, closes, actor, first, customer_id, at FROM {moved} AS m WHERE NOT coalesce({rest}, FALSE)\n"
-        f"UNION ALL SELECT customer_rows.* FROM (SELECT period, day, currency, seg, CAST(NULL AS {states._string(facts)}) AS kind, CAST(0 AS BIGINT) AS amount, customer0, customer1, paying0, paying1, closes, actor, first, customer_id, at FROM {moved} AS m WHERE {rest}) AS customer_rows\n"
+        f"SELECT {plain}, customer0, customer1, paying0, paying1, closes, actor, first, customer_id, ts FROM {moved} AS m WHERE NOT coalesce({rest}, FALSE)\n"
+        f"UNION ALL SELECT customer_rows.* FROM (SELECT period, day, currency, seg, CAST(NULL AS {states._string(facts)}) AS kind, CAST(0 AS BIGINT) AS amount, customer0, customer1, paying0, paying1, closes, actor, first, customer_id, ts FROM {moved} AS m WHERE {rest}) AS customer_rows\n"
         f"UNION ALL SELECT {plain}, {empty} FROM {sums} WHERE NOT (lost > 0 AND gained > 0)\n"
         f"UNION ALL SELECT {others}, 'leaving', amount, {empty} FROM {split} WHERE amount < 0\n"
         f"UNION ALL SELECT {others}, 'entering', enters, {empty} FROM {split} WHERE amount > 0\n"

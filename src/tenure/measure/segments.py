@@ -156,7 +156,7 @@ def members(
         joins.append(f"LEFT JOIN {step} AS d{i} ON d{i}.customer_id = m.customer_id AND d{i}.slice = m.slice")
         parts.append(f"d{i}.value")
     if "tenure" in segment.bands:
-        first = st.step("first_payments", f"SELECT customer_id, min(at) AS since FROM {moved} WHERE customer1 = 1 GROUP BY customer_id")
+        first = st.step("first_payments", f"SELECT customer_id, min(ts) AS since FROM {moved} WHERE customer1 = 1 GROUP BY customer_id")
         joins.append(f"LEFT JOIN {first} AS f ON f.customer_id = m.customer_id")
         cases = " ".join(f"WHEN m.moment < {d.add_months('f.since', months)} THEN '{name}'" for months, name in TENURE_BANDS)
         parts.append(f"CASE {cases} ELSE '{TENURE_LAST}' END")
@@ -166,7 +166,7 @@ def members(
         minor = 10 ** exponent(currency) * 1_000_000
         balance = st.step(
             "sizes",
-            f"SELECT m.customer_id, m.slice, sum(CASE WHEN v.period < m.slice OR (m.joins = 1 AND v.at = m.moment) THEN v.amount ELSE 0 END) AS mrr "
+            f"SELECT m.customer_id, m.slice, sum(CASE WHEN v.period < m.slice OR (m.joins = 1 AND v.ts = m.moment) THEN v.amount ELSE 0 END) AS mrr "
             f"FROM {marks} AS m JOIN {moved} AS v ON v.customer_id = m.customer_id WHERE v.kind IS NOT NULL GROUP BY m.customer_id, m.slice",
         )
         joins.append(f"LEFT JOIN {balance} AS b ON b.customer_id = m.customer_id AND b.slice = m.slice")
@@ -207,8 +207,8 @@ def _points(st: Statement, facts: Facts, segment: Segment, slices: Sequence[Peri
     ]
     joined_first = st.step(
         "first_joins",
-        f"SELECT customer_id, period AS slice, min(CASE WHEN customer0 = 0 AND customer1 = 1 THEN at END) AS moment, "
-        f"min_by(customer0, at) AS was FROM {moved} WHERE closes = 1 AND period >= 0 GROUP BY customer_id, period",
+        f"SELECT customer_id, period AS slice, min(CASE WHEN customer0 = 0 AND customer1 = 1 THEN ts END) AS moment, "
+        f"min_by(customer0, ts) AS was FROM {moved} WHERE closes = 1 AND period >= 0 GROUP BY customer_id, period",
     )
     points.append(f"SELECT customer_id, slice, moment, 1 AS joins FROM {joined_first} WHERE was = 0 AND moment IS NOT NULL")
     after = f"SELECT j.customer_id, s.slice, s.moment, 0 AS joins FROM {joined_first} AS j JOIN {starts} AS s ON s.slice = j.slice + 1 WHERE j.was = 0"
@@ -218,7 +218,7 @@ def _points(st: Statement, facts: Facts, segment: Segment, slices: Sequence[Peri
             f"SELECT DISTINCT m.customer_id, s.slice, s.moment, 0 AS joins FROM {moved} AS m JOIN {starts} AS s ON s.slice = m.period + 1"
         )
     if "tenure" in segment.bands:
-        began = st.step("tenure_begins", f"SELECT customer_id, min(at) AS since FROM {moved} WHERE customer1 = 1 GROUP BY customer_id", keep=True)
+        began = st.step("tenure_begins", f"SELECT customer_id, min(ts) AS since FROM {moved} WHERE customer1 = 1 GROUP BY customer_id", keep=True)
         for months, _ in TENURE_BANDS:
             turn = d.add_months("f.since", months)
             points.append(

@@ -120,7 +120,7 @@ def _union(st: Statement, facts: Facts, wanted: Sequence[str]) -> str:
     if facts.has("subscription_states"):
         columns = ["effective_at", *wanted]
         latest = facts.latest(st, "subscription_states", columns, f"{_micros(facts)} < {facts.horizon}")
-        parts.append(f"SELECT effective_at AS at, {', '.join(wanted)} FROM {latest}")
+        parts.append(f"SELECT effective_at AS ts, {', '.join(wanted)} FROM {latest}")
     if facts.has("subscription_spans"):
         span_columns = [c for c in wanted if c not in _ONLY_STATES]
         latest = facts.latest(st, "subscription_spans", ["started_at", "ended_at", *span_columns])
@@ -158,15 +158,15 @@ def _union(st: Statement, facts: Facts, wanted: Sequence[str]) -> str:
 
         begin = ", ".join(told_by(column, False) for column in wanted)
         end = ", ".join(told_by(column, True) for column in wanted)
-        parts.append(f"SELECT s.started_at AS at, {begin} FROM {spans} AS s")
+        parts.append(f"SELECT s.started_at AS ts, {begin} FROM {spans} AS s")
         parts.append(
-            f"SELECT s.ended_at AS at, {end} FROM {spans} AS s WHERE s.ended_at < {facts.horizon} AND NOT EXISTS ("
+            f"SELECT s.ended_at AS ts, {end} FROM {spans} AS s WHERE s.ended_at < {facts.horizon} AND NOT EXISTS ("
             f"SELECT 1 FROM {spans} AS o WHERE o.subscription_id = s.subscription_id AND o.item_id = s.item_id "
             "AND o.started_at <= s.ended_at AND (o.ended_at IS NULL OR o.ended_at > s.ended_at "
             "OR (o.ended_at = s.ended_at AND o.started_at > s.started_at)))"
         )
     step = st.step("told_states", "\nUNION ALL\n".join(parts), says="every state of every item")
-    return facts.counted(st, step, ("at", *wanted), "counted_states")
+    return facts.counted(st, step, ("ts", *wanted), "counted_states")
 
 
 def _micros(facts: Facts) -> str:
@@ -230,7 +230,7 @@ def item_events(
         "customer_id",
         "subscription_id",
         "item_id",
-        "at",
+        "ts",
         f"({dead}) AS dead",
         f"{monthly(facts, definition, base)} AS rate",
         "currency",
@@ -252,7 +252,7 @@ def item_events(
     if definition.past_due_days:
         columns.append("coalesce(status = 'past_due', FALSE) AS overdue")
     if found.pauses:
-        asked = "CASE WHEN status = 'paused' THEN at ELSE coalesce(greatest(period_end, at), at) END"
+        asked = "CASE WHEN status = 'paused' THEN ts ELSE coalesce(greatest(period_end, ts), ts) END"
         columns += [
             "coalesce(status = 'paused' OR collection_paused, FALSE) AS pausing",
             f"CASE WHEN status = 'paused' OR collection_paused THEN {asked} END AS pause_asked",
@@ -279,12 +279,12 @@ def item_events(
     columns += [f"{sql} AS {name}" for name, sql in extras.items()]
     priced = st.step(
         "priced_states",
-        f"SELECT {', '.join(columns)} FROM {states} WHERE at < {facts.horizon}",
+        f"SELECT {', '.join(columns)} FROM {states} WHERE ts < {facts.horizon}",
         keep=False,
         says="what each state is worth a month, in 10^-6 minor units",
     )
     key = "subscription_id, item_id"
-    kept = ["customer_id", "subscription_id", "item_id", "at", "actor", *params, *extras]
+    kept = ["customer_id", "subscription_id", "item_id", "ts", "actor", *params, *extras]
     if found.pauses or definition.past_due_days:
         priced = _runs(st, facts, definition, found, priced, kept)
 
@@ -294,20 +294,20 @@ def item_events(
     timeline = st.step(
         "item_timeline",
         f"SELECT {', '.join(kept)}, {', '.join(lags)}"
-        + (", lead(at) OVER item AS next_at" if found.breaks else "")
-        + f" FROM {priced} WINDOW item AS (PARTITION BY {key} ORDER BY at)",
+        + (", lead(ts) OVER item AS next_at" if found.breaks else "")
+        + f" FROM {priced} WINDOW item AS (PARTITION BY {key} ORDER BY ts)",
         says="each state beside the one before it",
     )
-    moment = "at"
+    moment = "ts"
     if found.breaks:
         points = []
         limit = f"least(coalesce(next_at, {facts.horizon}), {facts.horizon})"
         for column in _break_columns(found):
-            points.append(f"CASE WHEN {column} > at AND {column} < {limit} THEN {column} END")
-        some = " OR ".join(f"({column} > at AND {column} < {limit})" for column in _break_columns(found))
-        several = d.explode(["at", *points])
+            points.append(f"CASE WHEN {column} > ts AND {column} < {limit} THEN {column} END")
+        some = " OR ".join(f"({column} > ts AND {column} < {limit})" for column in _break_columns(found))
+        several = d.explode(["ts", *points])
         exploded = (
-            f"SELECT *, at AS t FROM {timeline} WHERE NOT coalesce({some}, FALSE)\nUNION ALL\n"
+            f"SELECT *, ts AS t FROM {timeline} WHERE NOT coalesce({some}, FALSE)\nUNION ALL\n"
             f"SELECT *, {several} AS t FROM {timeline} WHERE {some}"
         )
         st.step("item_timeline", st_sql(st, timeline), keep=True, says="each state beside the one before it")
@@ -318,12 +318,12 @@ def item_events(
     before = _value("prev_", f"{moment} - 1", found)
     if found.breaks:
         within = _value("", f"{moment} - 1", found)
-        before = {k: f"CASE WHEN t = at THEN {before[k]} ELSE {within[k]} END" for k in before}
+        before = {k: f"CASE WHEN t = ts THEN {before[k]} ELSE {within[k]} END" for k in before}
 
     def was(column: str) -> str:
-        return f"CASE WHEN t = at THEN prev_{column} ELSE {column} END" if found.breaks else f"prev_{column}"
+        return f"CASE WHEN t = ts THEN prev_{column} ELSE {column} END" if found.breaks else f"prev_{column}"
 
-    select = ["customer_id", key, f"{moment} AS at", "actor"]
+    select = ["customer_id", key, f"{moment} AS ts", "actor"]
     select += [f"{before['mrr']} AS m0", f"{now['mrr']} AS m1"]
     changes = ["m0 <> m1"]
     if found.zeros:
@@ -356,7 +356,7 @@ def item_events(
         same = "m0 = m1 AND m0 > 0 AND seg0 <> seg1" + (" AND c0 = c1" if found.currencies else "")
         st.step(
             "relabelled",
-            f"SELECT customer_id, at, {'c1' if found.currencies else 'currency'} AS currency, seg0, seg1, m0 FROM {values} WHERE {same}",
+            f"SELECT customer_id, ts, {'c1' if found.currencies else 'currency'} AS currency, seg0, seg1, m0 FROM {values} WHERE {same}",
             keep=True,
             says="items that change their segment and nothing else",
         )
@@ -390,13 +390,13 @@ def _runs(
     key = "subscription_id, item_id"
     flags = []
     if found.pauses:
-        over = "AND NOT coalesce(lag(resumes_at) OVER item <= at, FALSE)"
+        over = "AND NOT coalesce(lag(resumes_at) OVER item <= ts, FALSE)"
         flags.append(f"coalesce(lag(pausing) OVER item {over}, FALSE) AS was_pausing")
     if definition.past_due_days:
         flags.append("coalesce(lag(overdue) OVER item, FALSE) AS was_overdue")
     seen = st.step(
         "priced_in_order",
-        f"SELECT *, {', '.join(flags)} FROM {priced} WINDOW item AS (PARTITION BY {key} ORDER BY at)",
+        f"SELECT *, {', '.join(flags)} FROM {priced} WINDOW item AS (PARTITION BY {key} ORDER BY ts)",
         keep=True,
         says="runs of pausing or past-due states",
     )
@@ -410,14 +410,14 @@ def _runs(
     if definition.past_due_days:
         starts.append("CASE WHEN overdue AND NOT was_overdue THEN 1 ELSE 0 END AS opens_overdue")
     rows = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
-    numbered = [f"sum({s.split(' AS ')[0]}) OVER (PARTITION BY {key} ORDER BY at {rows}) AS {s.split(' AS ')[1]}" for s in starts]
+    numbered = [f"sum({s.split(' AS ')[0]}) OVER (PARTITION BY {key} ORDER BY ts {rows}) AS {s.split(' AS ')[1]}" for s in starts]
     runs = st.step("run_numbers", f"SELECT *, {', '.join(numbered)} FROM {seen} WHERE {touched}")
     computed = []
     if found.pauses:
-        begin = f"min(pause_asked) OVER (PARTITION BY {key}, opens_pause, pausing ORDER BY at {rows})"
+        begin = f"min(pause_asked) OVER (PARTITION BY {key}, opens_pause, pausing ORDER BY ts {rows})"
         computed.append(f"CASE WHEN pausing THEN {begin} END AS pause_begin")
     if definition.past_due_days:
-        lost = f"min(at) OVER (PARTITION BY {key}, opens_overdue, overdue) + {definition.past_due_days * 86_400_000_000}"
+        lost = f"min(ts) OVER (PARTITION BY {key}, opens_overdue, overdue) + {definition.past_due_days * 86_400_000_000}"
         computed.append(f"CASE WHEN overdue THEN {lost} END AS overdue_end")
     begun = st.step("run_starts", f"SELECT *, {', '.join(computed)} FROM {runs}")
 
@@ -430,7 +430,7 @@ def _runs(
                 expires = d.add_months("pause_begin", definition.pause_months)
                 parts.append(f"{expires} AS expires" if in_run else "CAST(NULL AS BIGINT) AS expires")
             elif column == "end_at" and definition.past_due_days and in_run:
-                parts.append("CASE WHEN overdue_end < coalesce(end_at, overdue_end + 1) THEN greatest(overdue_end, at) ELSE end_at END AS end_at")
+                parts.append("CASE WHEN overdue_end < coalesce(end_at, overdue_end + 1) THEN greatest(overdue_end, ts) ELSE end_at END AS end_at")
             elif column == "resumes_at" and in_run:
                 parts.append("CASE WHEN pausing THEN resumes_at END AS resumes_at")
             elif column == "resumes_at":
@@ -489,7 +489,7 @@ def _legs(
     one = "array(0)" if facts.engine.dialect.spark else "[0]"
     unnest = "explode" if facts.engine.dialect.spark else "unnest"
     both = st.step("event_legs", f"SELECT *, {unnest}(CASE WHEN {split} THEN {legs} ELSE {one} END) AS leg FROM {events}")
-    select = ["customer_id", "subscription_id", "item_id", "at", "actor"]
+    select = ["customer_id", "subscription_id", "item_id", "ts", "actor"]
     select += ["CASE WHEN leg = 2 THEN 0 ELSE m0 END AS m0", "CASE WHEN leg = 1 THEN 0 ELSE m1 END AS m1"]
     if found.zeros:
         # The first leg stands still: live, paused and held change on the second.

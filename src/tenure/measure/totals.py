@@ -104,7 +104,7 @@ class _Look:
         """The movements with their whole segment."""
         if not self.of_customer:
             return self.moved
-        columns = "m.customer_id, m.at, m.day, m.period, m.currency, m.kind, m.amount, m.customer0, m.customer1, m.paying0, m.paying1, m.closes, m.actor, m.first"
+        columns = "m.customer_id, m.ts, m.day, m.period, m.currency, m.kind, m.amount, m.customer0, m.customer1, m.paying0, m.paying1, m.closes, m.actor, m.first"
         return self.st.step(
             "placed",
             f"SELECT {columns}, {self.full('m.seg', 's.seg')} AS seg FROM {self.moved} AS m LEFT JOIN members AS s "
@@ -139,7 +139,7 @@ class _Look:
         return self.st.step(
             "customer_slices",
             f"SELECT customer_id, currency, period{item}, {self.d.total(f'CASE WHEN {self.real} THEN amount ELSE 0 END')} AS net, "
-            "CAST(sum(closes * (customer1 - customer0)) AS INT) AS turned, min_by(paying0, at) AS paying0, min(at) AS since "
+            "CAST(sum(closes * (customer1 - customer0)) AS INT) AS turned, min_by(paying0, ts) AS paying0, min(ts) AS since "
             f"FROM {self.moved} GROUP BY customer_id, currency, period{group}",
             says="each customer's change in each slice",
         )
@@ -283,8 +283,8 @@ class _Look:
         actor = " ".join(f"WHEN {code} THEN 'churned_{name}'" for code, name in states.ACTOR_NAMES.items())
         who = self.st.step(
             "customer_groups",
-            "SELECT customer_id, at, max(customer0) AS customer0, max(customer1) AS customer1, max(actor) AS actor, "
-            f"max(first) AS first FROM {self.moved} WHERE closes = 1 GROUP BY customer_id, at",
+            "SELECT customer_id, ts, max(customer0) AS customer0, max(customer1) AS customer1, max(actor) AS actor, "
+            f"max(first) AS first FROM {self.moved} WHERE closes = 1 GROUP BY customer_id, ts",
         )
         named = (
             "CASE WHEN g.customer0 = 0 AND g.customer1 = 1 THEN CASE WHEN g.first = 1 THEN 'new' ELSE 'reactivated' END "
@@ -292,8 +292,8 @@ class _Look:
         )
         touched = self.st.step(
             "segments_of_groups",
-            f"SELECT DISTINCT m.customer_id, m.at, m.period, m.seg, {named} AS kind FROM {placed} AS m "
-            f"JOIN {who} AS g ON g.customer_id = m.customer_id AND g.at = m.at WHERE m.kind IS NOT NULL",
+            f"SELECT DISTINCT m.customer_id, m.ts, m.period, m.seg, {named} AS kind FROM {placed} AS m "
+            f"JOIN {who} AS g ON g.customer_id = m.customer_id AND g.ts = m.ts WHERE m.kind IS NOT NULL",
         )
         won = self.st.step(
             "events_in_segments",
