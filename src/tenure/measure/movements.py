@@ -141,6 +141,8 @@ def movements(
             "WHEN p0 = 1 AND l1 = 0 AND was_paused > 0 THEN 3 END"
         )
     base = [*carried, "place", "m1 - m0 AS change", f"{row_kind} AS pausing"]
+    if detail:
+        base += ["m0", "m1"]
     if found.pauses:
         base += ["was_paused", "was_currency"] + (["was_seg"] if segment else [])
     ends = "CASE WHEN l0 = 1 AND l1 = 0 THEN 1 ELSE 0 END" if zeros else "CASE WHEN m0 > 0 AND m1 = 0 THEN 1 ELSE 0 END"
@@ -202,7 +204,7 @@ def movements(
     )
     kind = _kind(found)
     out = [*carried, "place", "ts", "day", "customer0", "customer1", "paying0", "paying1", "closes", "actor", "together"]
-    out += ["1 - ever0 AS first"]
+    out += ["1 - ever0 AS first"] + (["m0", "m1"] if detail else [])
     money_rows = f"SELECT {', '.join(out)}, {kind} AS kind, change AS amount FROM {judged}"
     if found.pauses:
         # A paused item that leaves: it resumes with what the pause took, and goes.

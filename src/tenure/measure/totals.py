@@ -63,13 +63,13 @@ def statement(
     if of_item is not None:
         of_item = of_item.replace("{text}", "STRING" if facts.engine.dialect.spark else "VARCHAR")
     moved = movements(st, facts, definition, found, slices, segment=of_item, money=Money(conversion))
-    look = _Look(st, facts, found, segment, moved, slices, currency)
+    look = Look(st, facts, found, segment, moved, slices, currency)
     parts = [] if only_kept else [*look.money(by_day), *look.people(), *(look.payers() if opening_rates is None and found.currencies else [])]
     parts += look.retention(windows, opening_rates, spread=not only_kept)
     return st.render("\nUNION ALL\n".join(parts))
 
 
-class _Look:
+class Look:
     """The parts of one statement, sharing the steps that several of them read."""
 
     def __init__(
