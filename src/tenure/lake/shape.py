@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenure.errors import BadInput, UnknownName
+from tenure.errors import BadInput, Failed, UnknownName
 from tenure.lake.statistics import FileStatistics, of_footer
 from tenure.lake.tables import SQL_TYPES, Column, FactTable, all_columns
 
@@ -84,6 +84,8 @@ def checked(table: FactTable, path: Path) -> FileStatistics:
     try:
         footer = pq.read_metadata(path)
         found = footer.schema.to_arrow_schema()
+    except FileNotFoundError as error:
+        raise _vanished(path) from error
     except (pa.ArrowInvalid, OSError) as error:
         raise BadInput(f"{path} cannot be read as a Parquet file: {error}.") from error
     wanted = arrow_schema(table)
@@ -113,6 +115,14 @@ def add_action(path: Path, statistics: FileStatistics, *, data_change: bool = Tr
     """The entry of the table's log that makes a file part of the table."""
     from deltalake.transaction import AddAction
 
-    found = path.stat()
-    stats = json.dumps(statistics.as_delta())
+    try:
+        found = path.stat()
+    except FileNotFoundError as error:
+        raise _vanished(path) from error
+    # Not escaped: delta-rs reads an escaped pair of surrogates, any emoji, as another character.
+    stats = json.dumps(statistics.as_delta(), ensure_ascii=False)
     return AddAction(path.name, found.st_size, {}, int(found.st_mtime * 1000), data_change, stats)
+
+
+def _vanished(path: Path) -> Failed:
+    return Failed(f"{path} is gone: never written, or vacuumed a day after it was staged; load the facts again.")

@@ -25,6 +25,7 @@ from tenure.errors import BadInput, Busy, Damaged, Failed, UnknownName
 from tenure.lake import upkeep
 from tenure.lake.disk import make_durable
 from tenure.lake.locks import held
+from tenure.lake.lost_files import retry_lost_file
 from tenure.lake.shape import add_action, arrow_schema, checked, shaped_like
 from tenure.lake.statistics import combine, new_name
 from tenure.lake.tables import TABLES, FactTable, all_columns
@@ -92,6 +93,9 @@ class Lake:
 
         Raises UnknownName for a table that is none, Damaged where the log cannot be read.
         """
+        return retry_lost_file(lambda: self._snapshot(table))
+
+    def _snapshot(self, table: str) -> Snapshot:
         columns = all_columns(_fact_table(table))
         names = [column.name for column in columns]
         booleans = frozenset(column.name for column in columns if column.type == "bool")
@@ -165,11 +169,7 @@ class Lake:
             raise BadInput(f"load '{load_id}' of table '{table}' says {rows} rows, its files hold {found}.")
         make_durable(paths)
         with self._safe_from_vacuum(paths):
-            try:
-                actions = [add_action(path, part) for path, part in zip(paths, statistics, strict=True)]
-            except FileNotFoundError as error:
-                message = f"a file of load '{load_id}' was removed before it was committed: {error}; load it again."
-                raise Failed(message) from error
+            actions = [add_action(path, part) for path, part in zip(paths, statistics, strict=True)]
             return self._commit(table, actions, transaction, repeats_keys, {"load": load_id, **(metadata or {})})
 
     def append_arrow(
@@ -193,6 +193,8 @@ class Lake:
 
         shaped = shaped_like(_fact_table(table), arrow_table)
         if repeats_keys is None:
+            if self.has_load(table, load_id):
+                return False
             with self.writing(table):
                 repeated = self._repeats_keys(table, shaped)
                 return self.append_arrow(table, shaped, load_id=load_id, repeats_keys=repeated, metadata=metadata)
@@ -298,18 +300,22 @@ class Lake:
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError, TableNotFoundError
 
-        try:
-            delta = DeltaTable(str(folder))
-            newest = log / f"{delta.version():020}.json"
-            if newest.exists() and newest.stat().st_size == 0:
-                raise Damaged(_damaged(table, f"{newest} is empty"))
-            return delta
-        except TableNotFoundError as error:
-            if any(folder.glob("*.parquet")) and any(log.glob("*.checkpoint.parquet")):
+        reason = ""
+        for _ in range(3):
+            try:
+                delta = DeltaTable(str(folder))
+            except TableNotFoundError as error:
+                if all(path.suffix not in (".json", ".parquet") for path in log.iterdir()):
+                    return None
+                reason = str(error)  # another process created the table this very moment, or part of its log is gone
+            except (DeltaError, OSError, ValueError) as error:
                 raise Damaged(_damaged(table, str(error))) from error
-            return None
-        except (DeltaError, OSError, ValueError) as error:
-            raise Damaged(_damaged(table, str(error))) from error
+            else:
+                newest = log / f"{delta.version():020}.json"
+                if newest.exists() and newest.stat().st_size == 0:
+                    raise Damaged(_damaged(table, f"{newest} is empty"))
+                return delta
+        raise Damaged(_damaged(table, reason))
 
     def _transaction_version(self, table: str, transaction: str) -> int | None:
         delta = self._open(table)

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 
 from tenure.errors import BadInput, Busy
 from tenure.lake.disk import make_durable
-from tenure.lake.shape import add_action, arrow_schema, checked
-from tenure.lake.statistics import new_name
+from tenure.lake.shape import add_action, arrow_schema
+from tenure.lake.statistics import new_name, of_footer
 from tenure.lake.tables import FactTable
 
 if TYPE_CHECKING:
@@ -211,13 +211,14 @@ def _exchange(
     note: str,
 ) -> None:
     """Put the rows in the place of the files, in one commit; Busy if a file is no longer part of the table."""
+    import pyarrow.parquet as pq
     from deltalake.exceptions import CommitFailedError
     from deltalake.transaction import CommitProperties, RemoveAction, Transaction
 
     replaced = {file.path: file for files in exchanged for file in files}
     written = [path for rows in exchanged.values() if (path := _write(folder, fact, rows))]
     make_durable(written)
-    adds = [add_action(path, checked(fact, path), data_change=data_change) for path in written]
+    adds = [add_action(path, of_footer(pq.read_metadata(path)), data_change=data_change) for path in written]
     ours = secrets.randbelow(2**62) + 1
     refusal: Exception | None = None
     for _ in range(_ATTEMPTS):
