@@ -196,3 +196,15 @@ def test_incidence_by_kind_is_that_of_lifelines_where_kinds_never_tie() -> None:
         band = fitted.confidence_interval_.to_numpy()[fine]
         assert one.low[fine] == pytest.approx(band.min(axis=1), abs=1e-9)
         assert one.high[fine] == pytest.approx(band.max(axis=1), abs=1e-9)
+
+
+def test_one_snapshot_read_two_ways_gives_curves_seven_hundred_times_apart(telco: pd.DataFrame) -> None:
+    """The file marks who left in the last month. Whether it holds earlier leavers decides all, and it does not say."""
+    lifetimes = survival.kaplan_meier(Counts.of_customers(telco["tenure"], telco["left"]))
+    last_month = Counts.of_customers(telco["tenure"], telco["left"], entry=(telco["tenure"] - 1).clip(lower=0))
+    one_month = survival.kaplan_meier(last_month)
+    assert round(lifetimes.survival_at(12).value or 0, 3) == 0.843
+    assert round(one_month.survival_at(12).value or 0, 4) == 0.0012
+    # Each of the 7,032 who have a tenure lived one month under observation, and 1,869 of them left in it.
+    assert last_month.exposure(0, 72) == 7032
+    assert int(last_month.events.sum()) == 1869

@@ -212,7 +212,7 @@ def ratio_interval(
 
     and the interval is R exp(+- z sqrt(V) / R), so it is never negative. The second term is one imaginary customer, of
     average weight, who left or doubled: without it a month in which nobody moved has an interval of no width, and in
-    quiet months of very unequal customers "95 %" holds the truth in 62 % (40 customers) to 85 % of cases (600);
+    quiet months of very unequal customers "95 %" holds the truth in 60 % (40 customers) to 86 % of cases (600);
     measured by benchmarks/bench_intervals.py. unseen=0 gives the textbook.
     Fewer than two customers, or nothing at the start: no interval. Decimal sums lose nothing to cancellation.
     Source: Cochran 1977, ch. 6; the second term in the spirit of Agresti & Coull 1998.
@@ -264,9 +264,9 @@ def ratio_bootstrap(
     for (the engine can group equal pairs). Customers are drawn with replacement, percentiles of the drawn ratios are
     the interval. Same seed, same answer, in whatever order customers come. Time grows with resamples x distinct pairs,
     memory does not grow with resamples. Each draw is jittered by one imaginary customer of average weight (see
-    ratio_interval; unseen=0 is the textbook). BCa was studied and left out: with very unequal customers it mostly covers
-    less than plain percentiles (docs/explanation/intervals.md). Many customers: ratio_interval is as good and needs six sums.
-    Source: Efron 1979.
+    ratio_interval; unseen=0 is the textbook). BCa was studied and left out: with very unequal customers it mostly
+    covers less than plain percentiles (docs/explanation/intervals.md). Many customers: ratio_interval is as good and
+    needs six sums. Source: Efron 1979.
     """
     import numpy as np
 
