@@ -29,7 +29,6 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from operator import index
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from tenure.errors import BadInput
@@ -69,6 +68,8 @@ def normal_quantile(level: float) -> float:
     """How many standard errors a two-sided interval of this level reaches: 1.959964 for 0.95."""
     if not 0.0 < level < 1.0:
         raise BadInput(f"a confidence level lies between 0 and 1, got {level!r}; write 0.95 for 95 %")
+    from statistics import NormalDist
+
     return NormalDist().inv_cdf(0.5 + level / 2)
 
 
