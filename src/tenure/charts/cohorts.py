@@ -19,7 +19,7 @@ def layer_cake(
     grain: str = "month",
     width: int = look.WIDE,
     height: int = 0,
-) -> alt.Chart:
+) -> alt.LayerChart:
     """Revenue by the cohort it comes from, the oldest at the bottom.
 
     rows: `period` (first day), `cohort` (text that sorts in time), `amount` (major units). A pair of period
@@ -43,7 +43,7 @@ def layer_cake(
     most = 4 if width < 480 else 9
     step = max(1, math.ceil(len(cohorts) / most))
     chart = (
-        alt.Chart(look.values(told))
+        alt.Chart()
         .mark_area(stroke=look.PAPER, strokeWidth=0.6, interpolate="monotone")
         .encode(
             x=alt.X("period:O", axis=look.period_axis(words, periods, grain, width), scale=alt.Scale(padding=0)),
@@ -56,7 +56,7 @@ def layer_cake(
             order="order:Q",
         )
     )
-    return look.finished(chart, width, height or (320 if width >= 480 else 260))
+    return look.finished([chart], width, height or (320 if width >= 480 else 260), told)
 
 
 def cohort_heatmap(
@@ -98,12 +98,12 @@ def cohort_heatmap(
     unit = words.words(f"units.{grain}s")
     title = words.words("charts.months_since_order" if measure == "orders" else "charts.months_since", unit=unit)
     title = title[0].upper() + title[1:]
-    base = alt.Chart(look.values(told)).encode(
+    base = alt.Chart().encode(
         x=alt.X(
             "age:O",
             title=title,
             axis=alt.Axis(
-                labelAngle=0, orient="top", grid=False, labelOverlap=True, values=ages if len(ages) <= 14 else ages[::3]
+                labelAngle=0, orient="top", grid=False, labelOverlap=True, values=ages if len(ages) <= 18 else ages[::3]
             ),
         ),
         y=alt.Y("cohort:N", sort=cohorts, title=None, axis=alt.Axis(grid=False, labelLimit=100)),
@@ -115,14 +115,10 @@ def cohort_heatmap(
             legend=None,
         )
     )
-    layers: Any = cells
+    layers: list[Any] = [cells]
     if size:
-        layers = cells + base.mark_text(fontSize=size).encode(
-            text="text:N",
-            color=alt.Color(
-                "shade:N", scale=alt.Scale(domain=["dark", "light"], range=["#ffffff", look.INK]), legend=None
-            ),
-        )
-        layers = layers.resolve_scale(color="independent")
+        shade = alt.Scale(domain=["dark", "light"], range=["#ffffff", look.INK])
+        text = base.mark_text(fontSize=size).encode(text="text:N", color=alt.Color("shade:N", scale=shade, legend=None))
+        layers.append(text)
     row_height = 26 if len(cohorts) <= 18 else 20
-    return look.finished(layers, width, height or row_height * len(cohorts) + 62)
+    return look.finished(layers, width, height or row_height * len(cohorts) + 62, told, is_coloured_apart=True)

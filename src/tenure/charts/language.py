@@ -8,7 +8,7 @@ Babel. Years are Gregorian in every language.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
@@ -83,16 +83,30 @@ class Language:
         """A fraction as per cent: 0.0423 -> 4.2%."""
         return self._sign(value, digits + 2, signed) + self.number(Decimal(str(value)) * 100, digits) + "%"
 
+    def listed(self, items: Iterable[str]) -> str:
+        """Names as one phrase: a, b and c."""
+        from babel.lists import format_list
+
+        names = list(items)
+        if self.code == "th" and len(names) > 1:
+            # Babel sets the word for "and" without the space that Thai wants before a foreign name.
+            return ", ".join(names[:-1]) + " และ " + names[-1]
+        return str(format_list(names, locale=self.locale))
+
     def points(self, value: float | Decimal, digits: int = 1) -> str:
         """A difference of fractions in percentage points, always signed: 0.012 -> +1.2."""
         return self._sign(value, digits + 2, True) + self.number(Decimal(str(value)) * 100, digits)
 
-    def money(self, value: Decimal | float, currency: str, signed: bool = False, whole: bool = False) -> str:
-        """Money with its symbol: $1,234.50; with `whole`, and from 10,000 on, without the minor units."""
+    def money(self, value: Decimal | float, currency: str, signed: bool = False, whole: bool | None = None) -> str:
+        """Money with its symbol: $1,234.50.
+
+        whole: True without minor units, False always with them (columns that must add up), None with them below 10,000.
+        """
         from babel.numbers import format_currency, get_currency_precision
 
         exact = Decimal(str(value)) if isinstance(value, float) else Decimal(value)
-        digits = 0 if whole or abs(exact) >= 10_000 else get_currency_precision(currency)
+        is_whole = abs(exact) >= 10_000 if whole is None else whole
+        digits = 0 if is_whole else get_currency_precision(currency)
         rounded = exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN)
         rounded = abs(rounded) if rounded == 0 else rounded
         pattern = "¤#,##0" + ("." + "0" * digits if digits else "")
@@ -123,7 +137,9 @@ class Language:
         last = end - timedelta(days=1)
         if grain == "month" and (start.year, start.month) == (last.year, last.month):
             # The stand-alone form where a language has one (Babel: L).
-            return str(format_date(start, "LLL y" if short else "LLLL y", locale=self.locale))
+            if short:
+                return str(format_date(start, "LLL y", locale=self.locale))
+            return self.words("dates.month", month=format_date(start, "LLLL", locale=self.locale), year=start.year)
         if grain == "quarter":
             return self.words("dates.quarter", quarter=(start.month - 1) // 3 + 1, year=start.year)
         if grain == "year" and (start.month, start.day) == (1, 1):

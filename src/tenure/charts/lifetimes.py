@@ -48,7 +48,7 @@ def survival(
         "at:Q", axis=_tenure_axis(words, unit, longest, width), scale=alt.Scale(domain=[0, longest], nice=False)
     )
     height_axis = look.percent_axis()
-    base = alt.Chart(look.values(told))
+    base = alt.Chart()
     bands = (
         base.transform_filter("isValid(datum.low) && isValid(datum.high)")
         .mark_area(opacity=0.18, interpolate="step-after")
@@ -62,7 +62,7 @@ def survival(
         .mark_rule(color=look.INK_SOFT, strokeDash=[2, 4])
         .encode(y=alt.Y("half:Q"))
     )
-    return look.finished(bands + half + lines, width, height or (320 if width >= 480 else 260))
+    return look.finished([bands, half, lines], width, height or (320 if width >= 480 else 260), told)
 
 
 def hazard(
@@ -89,7 +89,7 @@ def hazard(
     )
     scale = alt.Scale(domain=[0, top], clamp=True)
     axis = look.percent_axis()
-    base = alt.Chart(look.values(told))
+    base = alt.Chart()
     spans = (
         base.transform_filter("isValid(datum.low) && isValid(datum.seen_high)")
         .mark_rule(color=look.ACCENT, opacity=0.4, strokeWidth=max(1.5, min(6.0, width / max(len(told), 1) / 3)))
@@ -101,7 +101,7 @@ def hazard(
     dots = base.mark_point(color=look.ACCENT, filled=True, size=44, opacity=1).encode(
         x=place, y=alt.Y("hazard:Q", axis=axis, scale=scale)
     )
-    return look.finished(spans + line + dots, width, height or (280 if width >= 480 else 240))
+    return look.finished([spans, line, dots], width, height or (280 if width >= 480 else 240), told)
 
 
 def _tenure_axis(words: Language, unit: str, longest: float, width: int) -> alt.Axis:

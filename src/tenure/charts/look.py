@@ -153,16 +153,39 @@ def period_axis(language: Language, periods: Iterable[str], grain: str, width: i
     )
 
 
-def finished(chart: Any, width: int, height: int) -> Any:
-    """The chart at its outer size, in Tenure's type and colours."""
-    return (
-        chart.properties(width=width, height=height)
-        .properties(
-            autosize={"type": "fit", "contains": "padding"}, padding={"left": 2, "right": 10, "top": 6, "bottom": 2}
-        )
-        .configure(font="Sarabun, sans-serif", background="transparent", aria=False)
-        .configure_view(strokeWidth=0)
-        .configure_axis(
+def finished(layers: Sequence[Any], width: int, height: int, rows: Any = None, is_coloured_apart: bool = False) -> Any:
+    """The layers as one chart at its outer size, in Tenure's type and colours.
+
+    rows: the data of the layers that bring none. is_coloured_apart: each layer has its own scale of colour.
+    Everything is given at once: each further call on an Altair chart would copy all of its data again.
+    """
+    import altair as alt
+
+    more: dict[str, Any] = {}
+    if rows is not None:
+        more["data"] = values(rows)
+    if is_coloured_apart:
+        more["resolve"] = alt.Resolve(scale=alt.ScaleResolveMap(color="independent"))
+    return alt.layer(
+        *layers,
+        width=width,
+        height=height,
+        autosize=alt.AutoSizeParams(type="fit", contains="padding"),
+        padding={"left": 2, "right": 10, "top": 6, "bottom": 2},
+        config=_config(width),
+        **more,
+    )
+
+
+def _config(width: int) -> alt.Config:
+    import altair as alt
+
+    return alt.Config(
+        font="Sarabun, sans-serif",
+        background="transparent",
+        aria=False,
+        view=alt.ViewConfig(strokeWidth=0),
+        axis=alt.AxisConfig(
             labelColor=INK_SOFT,
             titleColor=INK_SOFT,
             labelFontSize=12,
@@ -173,8 +196,8 @@ def finished(chart: Any, width: int, height: int) -> Any:
             gridColor=LINE,
             domain=False,
             ticks=False,
-        )
-        .configure_legend(
+        ),
+        legend=alt.LegendConfig(
             orient="top",
             direction="horizontal",
             title=None,
@@ -188,6 +211,6 @@ def finished(chart: Any, width: int, height: int) -> Any:
             padding=0,
             offset=8,
             columns=3 if width < 480 else 9,
-        )
-        .configure_text(fontSize=12, color=INK)
+        ),
+        text=alt.MarkConfig(fontSize=12, color=INK),
     )

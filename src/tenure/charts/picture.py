@@ -85,7 +85,8 @@ def font_faces() -> str:
 
 
 def _spelled(chart: Any, background: str | None) -> str:
-    specification = chart.to_dict()
+    # Charts are checked against the schema where they are tested, not each time one is drawn.
+    specification = chart.to_dict(validate=False)
     if background is not None:
         specification.setdefault("config", {})["background"] = background
     return _SARA_AM.sub("\u0e4d\\1\u0e32", json.dumps(specification, ensure_ascii=False))

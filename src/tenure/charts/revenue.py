@@ -18,14 +18,14 @@ def revenue_by_period(
     grain: str = "month",
     width: int = look.WIDE,
     height: int = 0,
-) -> alt.Chart:
+) -> alt.LayerChart:
     """Revenue of each period.  rows: `period` (first day), `revenue` (major units, net of returns)."""
     import altair as alt
 
     words = language_of(language)
     told = look.rows_of(rows)
     chart = (
-        alt.Chart(look.values(told))
+        alt.Chart()
         .mark_bar(color=look.ACCENT, cornerRadiusTopLeft=1.5, cornerRadiusTopRight=1.5)
         .encode(
             x=alt.X(
@@ -36,12 +36,12 @@ def revenue_by_period(
             y=alt.Y("revenue:Q", axis=look.money_axis(words, currency)),
         )
     )
-    return look.finished(chart, width, height or 260)
+    return look.finished([chart], width, height or 260, told)
 
 
 def customers_by_period(
     rows: Any, language: str = "en", grain: str = "month", width: int = look.WIDE, height: int = 0
-) -> alt.Chart:
+) -> alt.LayerChart:
     """Customers who bought in each period: those who had bought before, and the new on top.
 
     rows: `period` (first day), `customers` (all who bought), `new_customers` (bought for the first time).
@@ -59,7 +59,7 @@ def customers_by_period(
         )
         parts.append({"period": period, "who": new, "customers": row["new_customers"], "order": 1})
     chart = (
-        alt.Chart(look.values(parts))
+        alt.Chart()
         .mark_bar()
         .encode(
             x=alt.X(
@@ -72,7 +72,7 @@ def customers_by_period(
             order="order:Q",
         )
     )
-    return look.finished(chart, width, height or 260)
+    return look.finished([chart], width, height or 260, parts)
 
 
 def rate_over_time(
@@ -97,7 +97,7 @@ def rate_over_time(
         scale=alt.Scale(padding=0.2),
     )
     axis = look.percent_axis()
-    base = alt.Chart(look.values(told))
+    base = alt.Chart()
     scale = alt.Scale(zero=False, nice=True)
     band = (
         base.transform_filter("isValid(datum.low) && isValid(datum.high)")
@@ -107,8 +107,8 @@ def rate_over_time(
     line = base.mark_line(
         color=look.ACCENT, strokeWidth=2, point=alt.OverlayMarkDef(color=look.ACCENT, size=26)
     ).encode(x=place, y=alt.Y("value:Q", axis=axis, scale=scale))
-    layers: Any = band + line
+    layers: list[Any] = [band, line]
     if target is not None:
         goal = alt.Chart(look.values([{"target": target}])).mark_rule(color=look.WARM, strokeDash=[4, 4])
-        layers = layers + goal.encode(y=alt.Y("target:Q", axis=axis, scale=scale))
-    return look.finished(layers, width, height or 240)
+        layers.append(goal.encode(y=alt.Y("target:Q", axis=axis, scale=scale)))
+    return look.finished(layers, width, height or 240, told)

@@ -63,7 +63,7 @@ def waterfall(
         scale=alt.Scale(domain=[*look.KINDS, "opening", "closing"], range=[*look.KINDS.values(), look.INK, look.INK]),
         legend=None,
     )
-    base = alt.Chart(look.values(steps))
+    base = alt.Chart()
     moved = "datum.kind != 'opening' && datum.kind != 'closing'"
     if lies:
         place = alt.Y(
@@ -86,7 +86,7 @@ def waterfall(
         texts = base.mark_text(align="left", dx=6, fontWeight=600, fontSize=12).encode(
             y=place, x=alt.X("high:Q", scale=scale, title=None), text="text:N"
         )
-        return look.finished(bars + levels + texts, width, height or 34 * len(steps) + 40)
+        return look.finished([bars, levels, texts], width, height or 34 * len(steps) + 40, steps)
     place = alt.X(
         "label:N",
         axis=alt.Axis(labelAngle=0, labelLimit=width // max(len(steps), 1), grid=False, labelColor=look.INK),
@@ -112,7 +112,7 @@ def waterfall(
     texts = base.mark_text(dy=-9, fontWeight=600, fontSize=12).encode(
         x=place, y=alt.Y("high:Q", scale=scale, title=None), text="text:N"
     )
-    return look.finished(links + bars + levels + texts, width, height or 300)
+    return look.finished([links, bars, levels, texts], width, height or 300, steps)
 
 
 def movements(
@@ -144,7 +144,7 @@ def movements(
     place = alt.X("period:O", axis=look.period_axis(words, net, grain, width), scale=alt.Scale(paddingInner=0.25))
     axis = look.money_axis(words, currency)
     bars = (
-        alt.Chart(look.values(told))
+        alt.Chart()
         .mark_bar()
         .encode(
             x=place,
@@ -166,4 +166,4 @@ def movements(
         x=place, y="amount:Q"
     )
     mark = nets.mark_tick(orient="horizontal", thickness=3, color=look.INK, size=size).encode(x=place, y="amount:Q")
-    return look.finished(bars + zero + edge + mark, width, height or (300 if width >= 480 else 280))
+    return look.finished([bars, zero, edge, mark], width, height or (300 if width >= 480 else 280), told)

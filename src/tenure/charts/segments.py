@@ -41,7 +41,7 @@ def churn_by_segment(
     )
     axis = look.percent_axis(tickCount=4 if width < 480 else 6)
     scale = alt.Scale(domain=[0, top * 1.12])
-    base = alt.Chart(look.values(told))
+    base = alt.Chart()
     spans = (
         base.transform_filter("isValid(datum.low) && isValid(datum.seen_high)")
         .mark_rule(strokeWidth=5, opacity=0.35, strokeCap="round")
@@ -51,8 +51,8 @@ def churn_by_segment(
         y=place, x=alt.X("rate:Q", axis=axis, scale=scale), color=colour
     )
     texts = base.mark_text(align="left", dx=8).encode(y=place, x=alt.X("end:Q", axis=axis, scale=scale), text="text:N")
-    layers: Any = spans + dots + texts
+    layers: list[Any] = [spans, dots, texts]
     if overall is not None:
         line = alt.Chart(look.values([{"overall": overall}])).mark_rule(color=look.INK_SOFT, strokeDash=[3, 3])
-        layers = line.encode(x=alt.X("overall:Q", axis=axis, scale=scale)) + layers
-    return look.finished(layers, width, height or 30 * len(segments) + 42)
+        layers.insert(0, line.encode(x=alt.X("overall:Q", axis=axis, scale=scale)))
+    return look.finished(layers, width, height or 30 * len(segments) + 42, told)

@@ -1,0 +1,552 @@
+"""Which pictures does a story ask for, what does each say, and which numbers are behind it?
+
+A `Picture` is its answer in a sentence, a chart for any width, and the table of its numbers. The page draws the chart,
+the terminal has its own means; both tell the same sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from tenure import charts
+from tenure.app.story import Cohorts, Hazard, Layer, Orders, Recurring, SegmentTable, Survival
+from tenure.charts.look import KINDS
+from tenure.faces.report.quoting import NAME_LENGTH, quoted
+from tenure.faces.report.sentences import Sentence, Teller, Told
+
+# Rows of a table behind a picture: beyond that the page would be mostly table.
+MOST_ROWS = 120
+MOST_SEGMENTS = 12
+MOST_COHORTS = 24
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of the report.
+
+    draw     width in pixels -> Altair chart; None where there is nothing to draw
+    head, rows   the table behind it; the first column is text, the others are numbers as text
+    """
+
+    name: str
+    title: str
+    sentences: tuple[Sentence, ...]
+    alt: str
+    draw: Callable[[int], Any] | None
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[Sentence, ...] = field(default=())
+
+
+def pictures(teller: Teller) -> list[Picture]:
+    """Every picture of the story, in the order shown."""
+    story = teller.story
+    found: list[Picture] = []
+    for recurring in story.recurring:
+        found.extend(_recurring(teller, recurring))
+    for orders in story.orders:
+        found.extend(_orders(teller, orders))
+    found.extend(_cohorts(teller, cohorts) for cohorts in story.cohorts if cohorts.rows)
+    found.extend(_survival(teller, survival) for survival in story.survival if survival.curves)
+    if story.hazard and story.hazard.points:
+        found.append(_hazard(teller, story.hazard))
+    if story.worse:
+        found.extend(_segments(teller, table) for table in story.worse.tables if table.rows)
+    return found
+
+
+def _recurring(teller: Teller, recurring: Recurring) -> list[Picture]:
+    words, code, currency = teller.language.words, teller.language.code, recurring.currency
+
+    def money(value: Decimal, signed: bool = False) -> str:
+        return teller.language.money(value, currency, signed, whole=False)
+
+    found: list[Picture] = []
+    moved = [line for line in recurring.lines if line.amount]
+    if moved:
+        most = max(moved, key=lambda line: abs(line.amount))
+        is_whole = abs(recurring.closing) >= 10_000 or None
+        answer = Sentence(
+            teller.language.template("picture.waterfall"),
+            {
+                "opening": Told(teller.language.money(recurring.opening, currency, whole=is_whole)),
+                "closing": Told(teller.language.money(recurring.closing, currency, whole=is_whole)),
+                "kind": teller.language.named("in_sentence", most.kind),
+                "amount": Told(teller.language.money(most.amount, currency, True, is_whole)),
+            },
+        )
+        steps = [{"kind": "opening", "amount": recurring.opening}]
+        steps += [{"kind": line.kind, "amount": line.amount} for line in recurring.lines]
+        steps += [{"kind": "closing", "amount": recurring.closing}]
+        rows = [
+            (
+                teller.language.named("kinds", str(step["kind"])),
+                money(Decimal(str(step["amount"])), step["kind"] not in ("opening", "closing")),
+            )
+            for step in steps
+        ]
+        found.append(
+            Picture(
+                "waterfall",
+                words("picture.waterfall_title"),
+                (answer,),
+                words("picture.waterfall_alt"),
+                lambda width: charts.waterfall(steps, currency, code, width),
+                (words("why.kind"), words("why.amount")),
+                tuple(rows),
+            )
+        )
+    if len(recurring.months) > 1:
+        grew = sum(1 for one in recurring.months if one.closing > one.opening)
+        kinds = [kind for kind in KINDS if any(one.amounts.get(kind) for one in recurring.months)]
+        moves = [
+            {"period": one.period.start, "kind": kind, "amount": amount}
+            for one in recurring.months
+            for kind, amount in one.amounts.items()
+        ]
+        grain = recurring.months[-1].period.grain
+        count = len(recurring.months)
+        values = {"grew": teller.count(grew), "count": teller.count(count)}
+        found.append(
+            Picture(
+                "movements",
+                words("picture.movements_title"),
+                (Sentence(teller.language.template("picture.movements", count), values),),
+                words("picture.movements_alt"),
+                lambda width: charts.movements(moves, currency, code, grain, width),
+                (
+                    words("picture.period"),
+                    words("picture.opening"),
+                    *(teller.language.named("kinds", kind) for kind in kinds),
+                    words("picture.closing"),
+                ),
+                tuple(
+                    (
+                        teller.period(one.period, short=True),
+                        money(one.opening),
+                        *(money(one.amounts.get(kind, Decimal(0)), True) for kind in kinds),
+                        money(one.closing),
+                    )
+                    for one in recurring.months[-MOST_ROWS:]
+                ),
+            )
+        )
+    if recurring.layers:
+        found.append(_layers(teller, recurring.layers, currency, "layers"))
+    return found
+
+
+def _layers(teller: Teller, layers: Sequence[Layer], currency: str, sentence: str) -> Picture:
+    words, code = teller.language.words, teller.language.code
+    periods = sorted({layer.period.start: layer.period for layer in layers}.values(), key=lambda period: period.start)
+    last = periods[-1]
+    amounts: dict[tuple[str, Any], Decimal] = {}
+    for layer in layers:
+        key = (layer.cohort, layer.period.start)
+        amounts[key] = amounts.get(key, Decimal(0)) + layer.amount
+    cohorts = sorted({layer.cohort for layer in layers})
+    now = {cohort: amounts.get((cohort, last.start), Decimal(0)) for cohort in cohorts}
+    total = sum(now.values(), Decimal(0))
+    most = max(now, key=lambda cohort: now[cohort])
+    values: dict[str, Told | str] = {
+        "cohort": quoted(most, NAME_LENGTH),
+        "amount": Told(teller.language.money(now[most], currency)),
+        "share": Told(teller.language.percent(now[most] / total if total else 0, 0)),
+    }
+    if sentence == "layers_revenue":
+        values["period"] = teller.period(last)
+    rows = [{"period": key[1], "cohort": key[0], "amount": amount} for key, amount in amounts.items()]
+    shown = periods[-13:]
+    return Picture(
+        sentence,
+        words("picture.layers_title"),
+        (Sentence(teller.language.template(f"picture.{sentence}"), values),),
+        words("picture.layers_alt"),
+        lambda width: charts.layer_cake(rows, currency, code, last.grain, width),
+        (words("picture.cohort"), *(teller.period(period, short=True) for period in shown)),
+        tuple(
+            (
+                quoted(cohort, NAME_LENGTH),
+                *(
+                    teller.language.money(amounts[cohort, period.start], currency, whole=False)
+                    if (cohort, period.start) in amounts
+                    else ""
+                    for period in shown
+                ),
+            )
+            for cohort in cohorts[-MOST_ROWS:]
+        ),
+    )
+
+
+def _cohorts(teller: Teller, cohorts: Cohorts) -> Picture:
+    words, code = teller.language.words, teller.language.code
+    measure = cohorts.measure
+    names = {row.cohort: cohort_name(teller, row.cohort, row.start, cohorts.grain) for row in cohorts.rows}
+    shown = cohorts.rows[-MOST_COHORTS:]
+    oldest = max((len(row.values) for row in shown), default=0)
+    unit = words(f"units.{cohorts.grain}s")
+    seen = [age for age in range(1, len(cohorts.average)) if cohorts.average[age] is not None]
+    # Twelve periods if they have been seen by enough cohorts, else the middle of what has.
+    preferred = (1,) if measure == "orders" else (12, 6, 4, 3, 1)
+    age = next((age for age in preferred if age in seen), seen[-1] if seen else None)
+    if age is None:
+        answer = Sentence(teller.language.template("picture.cohorts_none"))
+    else:
+        values: dict[str, Told | str] = {
+            "age": Told(str(age)),
+            "share": Told(teller.language.percent(cohorts.average[age] or 0.0, 0)),
+            "unit": teller.units(1, cohorts.grain) if measure == "orders" else teller.units(age, cohorts.grain),
+        }
+        answer = Sentence(teller.language.template(f"picture.cohorts_{measure}"), values)
+    cells = [
+        {"cohort": names[row.cohort], "age": at, "value": value}
+        for row in shown
+        for at, value in enumerate(row.values)
+        if value is not None
+    ]
+    head = (words("picture.cohort"), words("picture.size"), *(str(at) for at in range(oldest)))
+    size_unit = "money" if isinstance(shown[0].size, Decimal) else "count"
+
+    def cell(value: float | None) -> str:
+        return "" if value is None else teller.language.percent(value, 0)
+
+    rows = [
+        (
+            names[row.cohort],
+            teller.value(row.size, size_unit, cohorts.currency),
+            *(cell(row.values[at] if at < len(row.values) else None) for at in range(oldest)),
+        )
+        for row in shown
+    ]
+    if cohorts.average:
+        averages = (cell(cohorts.average[at] if at < len(cohorts.average) else None) for at in range(oldest))
+        rows.append((words("picture.average"), "", *averages))
+    return Picture(
+        f"cohorts_{measure}",
+        words(f"picture.cohorts_{measure}_title"),
+        (answer,),
+        words("picture.cohorts_alt") + f" ({unit})",
+        lambda width: charts.cohort_heatmap(cells, measure, code, cohorts.grain, width),
+        head,
+        tuple(rows),
+        _notes(teller, cohorts.notes),
+    )
+
+
+def _survival(teller: Teller, survival: Survival) -> Picture:
+    words, code = teller.language.words, teller.language.code
+    unit = survival.unit
+    level = teller.language.percent(survival.level, 0)
+    number = teller.language.number
+    answers: list[Sentence] = []
+    template = teller.language.template
+    if len(survival.curves) == 1:
+        curve = survival.curves[0]
+        if not curve.points:
+            answers.append(Sentence(template("picture.survival_none")))
+        elif curve.median is None:
+            last = curve.points[-1]
+            horizon = curve.horizon if curve.horizon is not None else last.at
+            values: dict[str, Told | str] = {
+                "horizon": Told(number(horizon, 0)),
+                "unit": teller.units(horizon, unit[:-1]),
+                "share": Told(teller.language.percent(last.survival, 0)),
+            }
+            answers.append(Sentence(template("picture.survival_long"), values))
+        else:
+            digits = 0 if curve.median == int(curve.median) else 1
+            values = {"median": Told(number(curve.median, digits)), "unit": teller.units(curve.median, unit[:-1])}
+            has_interval = curve.median_low is not None and curve.median_high is not None
+            if has_interval:
+                values["level"] = level
+                values["low"] = Told(number(curve.median_low or 0, digits))
+                values["high"] = Told(number(curve.median_high or 0, digits))
+            answers.append(Sentence(template(f"picture.survival_median{'_interval' if has_interval else ''}"), values))
+    else:
+        told = [curve for curve in survival.curves if curve.points]
+        if len(told) > 1:
+            watched = min(curve.points[-1].at for curve in told)
+            at = next((at for at in (24, 12, 6) if unit == "months" and at <= watched), watched)
+            shares = {curve.segment: share_at(curve.points, at) for curve in told}
+            best, worst = max(shares, key=lambda name: shares[name]), min(shares, key=lambda name: shares[name])
+            answers.append(
+                Sentence(
+                    template("picture.survival_curves"),
+                    {
+                        "at": Told(number(at, 0)),
+                        "unit": teller.units(at, unit[:-1]),
+                        "best": f"“{quoted(best, NAME_LENGTH)}”",
+                        "worst": f"“{quoted(worst, NAME_LENGTH)}”",
+                        "best_share": Told(teller.language.percent(shares[best], 0)),
+                        "worst_share": Told(teller.language.percent(shares[worst], 0)),
+                    },
+                )
+            )
+        if survival.p_value is not None:
+            key = "real" if survival.p_value < 1 - survival.level else "noise"
+            p = "< 0.001" if survival.p_value < 0.001 else f"= {number(survival.p_value, 3)}"
+            answers.append(Sentence(template(f"picture.survival_{key}"), {"p": Told(p)}))
+    points = [
+        {
+            "segment": quoted(curve.segment, NAME_LENGTH),
+            "at": point.at,
+            "survival": point.survival,
+            "low": point.low,
+            "high": point.high,
+        }
+        for curve in survival.curves
+        for point in curve.points
+    ]
+    column = teller.column(survival.column) if survival.column else ""
+    head = (words("picture.tenure"), words("picture.survivors"), words("kpi.interval"), words("picture.at_risk"))
+    several = len(survival.curves) > 1
+    return Picture(
+        "survival_by" if several else "survival",
+        words("picture.survival_by_title", column=column) if several else words("picture.survival_title"),
+        tuple(answers),
+        words("picture.survival_alt"),
+        lambda width: charts.survival(points, unit, code, width),
+        (words("picture.segment"), *head) if several else head,
+        tuple(
+            (
+                *((quoted(curve.segment, NAME_LENGTH),) if several else ()),
+                f"{number(point.at, 0 if point.at == int(point.at) else 1)} {teller.units(point.at, unit[:-1])}",
+                teller.language.percent(point.survival),
+                _range(teller, point.low, point.high),
+                "" if point.at_risk is None else number(point.at_risk),
+            )
+            for curve in survival.curves
+            for point in _thinned(curve.points, MOST_ROWS // max(1, len(survival.curves)))
+        ),
+        _notes(teller, survival.notes),
+    )
+
+
+def _hazard(teller: Teller, hazard: Hazard) -> Picture:
+    words, code, number = teller.language.words, teller.language.code, teller.language.number
+    grain = hazard.unit[:-1]
+    # Few customers make wild rates: the peak is looked for where at least 30 were watched.
+    watched = [point for point in hazard.points if point.at_risk >= 30] or list(hazard.points)
+    peak = max(watched, key=lambda point: point.hazard)
+    if peak.hazard <= 0:
+        answer = Sentence(teller.language.template("picture.hazard_none"))
+    else:
+        values = {
+            "at": Told(number(int(peak.start) + 1)),
+            "hazard": Told(teller.language.percent(peak.hazard), _range(teller, peak.low, peak.high)),
+        }
+        answer = Sentence(teller.language.template(f"picture.hazard_{grain}"), values)
+    rows = [
+        {"start": one.start, "end": one.end, "hazard": one.hazard, "low": one.low, "high": one.high}
+        for one in hazard.points
+    ]
+    return Picture(
+        "hazard",
+        words("picture.hazard_title"),
+        (answer,),
+        words("picture.hazard_alt"),
+        lambda width: charts.hazard(rows, hazard.unit, code, width),
+        (
+            words("picture.tenure"),
+            words("picture.hazard_column"),
+            words("kpi.interval"),
+            words("picture.left"),
+            words("picture.at_risk"),
+        ),
+        tuple(
+            (
+                f"{number(one.start)}–{number(one.end)} {teller.units(one.end, grain)}",
+                teller.language.percent(one.hazard),
+                _range(teller, one.low, one.high),
+                number(one.left),
+                number(one.at_risk),
+            )
+            for one in hazard.points[:MOST_ROWS]
+        ),
+        _notes(teller, hazard.notes),
+    )
+
+
+def _segments(teller: Teller, table: SegmentTable) -> Picture:
+    words, code, number = teller.language.words, teller.language.code, teller.language.number
+    column = teller.column(table.column)
+    known = sorted(
+        (row for row in table.rows if row.rate.value is not None), key=lambda row: float(row.rate.value or 0)
+    )
+    answers: list[Sentence] = []
+    if known:
+        values: dict[str, Told | str] = {
+            "worst": f"“{quoted(known[-1].segment, NAME_LENGTH)}”",
+            "worst_rate": teller.figure(known[-1].rate),
+        }
+        if len(known) > 1:
+            values["best"] = f"“{quoted(known[0].segment, NAME_LENGTH)}”"
+            values["best_rate"] = teller.figure(known[0].rate)
+        key = "segments" if len(known) > 1 else "segments_one"
+        answers.append(Sentence(teller.language.template(f"picture.{key}"), values))
+    worst = {(row.column, row.segment) for row in teller.story.worse.worst} if teller.story.worse else set()
+    metric = teller.story.worse.metric if teller.story.worse else ""
+    overall = next((one.figure.value for one in teller.story.rates if one.figure.metric == metric), None)
+    rows = [
+        {
+            "segment": quoted(row.segment, NAME_LENGTH) or words("page.unknown"),
+            "rate": row.rate.value,
+            "low": row.rate.low,
+            "high": row.rate.high,
+            "is_worse": (row.column, row.segment) in worst,
+        }
+        for row in table.rows[:MOST_SEGMENTS]
+    ]
+    left_out = table.left_out + max(0, len(table.rows) - MOST_SEGMENTS)
+    if left_out:
+        told = {"count": Told(number(left_out))}
+        answers.append(Sentence(teller.language.template("worse.left_out", left_out), told))
+    return Picture(
+        "segments",
+        words("picture.segments_title", column=column),
+        tuple(answers),
+        words("picture.segments_alt"),
+        (lambda width: charts.churn_by_segment(rows, float(overall) if overall is not None else None, code, width))
+        if known
+        else None,
+        (
+            words("worse.segment"),
+            words("worse.rate"),
+            words("kpi.interval"),
+            words("worse.rest"),
+            words("worse.difference"),
+            words("worse.base"),
+        ),
+        tuple(
+            (
+                quoted(row.segment, NAME_LENGTH) or words("page.unknown"),
+                teller.value(row.rate.value, "rate"),
+                _range(teller, row.rate.low, row.rate.high),
+                teller.value(row.rest.value, "rate") if row.rest else "",
+                _difference(teller, row.difference, row.low, row.high),
+                "" if row.rate.n is None else number(row.rate.n),
+            )
+            for row in table.rows[:MOST_ROWS]
+        ),
+    )
+
+
+def _orders(teller: Teller, orders: Orders) -> list[Picture]:
+    words, code, number = teller.language.words, teller.language.code, teller.language.number
+    found: list[Picture] = []
+    if len(orders.months) > 1:
+        grain = orders.months[-1].period.grain
+        best = max(orders.months, key=lambda one: one.revenue)
+        last = orders.months[-1]
+        count = len(orders.months)
+        revenue = [{"period": one.period.start, "revenue": one.revenue} for one in orders.months]
+        bought = [
+            {"period": one.period.start, "customers": one.customers, "new_customers": one.new_customers}
+            for one in orders.months
+        ]
+        head = (
+            words("picture.period"),
+            words("picture.revenue_column"),
+            words("picture.orders"),
+            words("picture.customers"),
+            words("picture.new_customers"),
+        )
+        rows = tuple(
+            (
+                teller.period(one.period, short=True),
+                teller.language.money(one.revenue, orders.currency, whole=False),
+                number(one.orders),
+                number(one.customers),
+                number(one.new_customers),
+            )
+            for one in orders.months[-MOST_ROWS:]
+        )
+        found.append(
+            Picture(
+                "revenue",
+                words("picture.revenue_title"),
+                (
+                    Sentence(
+                        teller.language.template("picture.revenue"),
+                        {
+                            "count": teller.count(count),
+                            "period": teller.period(best.period),
+                            "amount": Told(teller.language.money(best.revenue, orders.currency)),
+                        },
+                    ),
+                ),
+                words("picture.revenue_alt"),
+                lambda width: charts.revenue_by_period(revenue, orders.currency, code, grain, width),
+                head,
+                rows,
+            )
+        )
+        share = (last.customers - last.new_customers) / last.customers if last.customers else 0.0
+        values: dict[str, Told | str] = {
+            "share": Told(teller.language.percent(share, 0)),
+            "period": teller.period(last.period),
+        }
+        found.append(
+            Picture(
+                "active",
+                words("picture.active_title"),
+                (Sentence(teller.language.template("picture.active"), values),),
+                words("picture.active_alt"),
+                lambda width: charts.customers_by_period(bought, code, grain, width),
+                (head[0], *head[2:]),
+                tuple((row[0], *row[2:]) for row in rows),
+            )
+        )
+    if orders.layers:
+        found.append(_layers(teller, orders.layers, orders.currency, "layers_revenue"))
+    if orders.cohorts and orders.cohorts.rows:
+        found.append(_cohorts(teller, orders.cohorts))
+    return found
+
+
+def cohort_name(teller: Teller, cohort: str, start: Any, grain: str) -> str:
+    """A cohort as people say it: the month in words where the cohort is named by its month, else its own name."""
+    if grain == "month" and cohort == f"{start:%Y-%m}":
+        name, year = teller.language.tick(start, "month")
+        return f"{name} {year}"
+    return quoted(cohort, NAME_LENGTH)
+
+
+def share_at(points: Sequence[Any], at: float) -> float:
+    """The value of a step curve at tenure `at`: 1 before its first point."""
+    share = 1.0
+    for point in points:
+        if point.at > at:
+            break
+        share = point.survival
+    return share
+
+
+def _thinned(points: Sequence[Any], most: int) -> Sequence[Any]:
+    step = -(-len(points) // max(1, most))
+    return points if step <= 1 else [*points[:-1:step], points[-1]]
+
+
+def _range(teller: Teller, low: Any, high: Any) -> str:
+    if low is None or high is None:
+        return ""
+    return teller.language.words(
+        "page.interval_short", low=teller.language.percent(low), high=teller.language.percent(high)
+    )
+
+
+def _difference(teller: Teller, difference: float | None, low: float | None, high: float | None) -> str:
+    if difference is None:
+        return ""
+    text = teller.language.points(difference)
+    if low is not None and high is not None:
+        text += f" ({teller.language.points(low)} … {teller.language.points(high)})"
+    return text
+
+
+def _notes(teller: Teller, notes: Sequence[Any]) -> tuple[Sentence, ...]:
+    return tuple(told for told in (teller.note(note) for note in notes) if told is not None)
