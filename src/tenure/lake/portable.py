@@ -89,6 +89,19 @@ class Dialect:
             return f"unix_micros(timestamp_micros({us}) + make_interval(0, {months}))"
         return f"epoch_us(make_timestamp({us}) + INTERVAL {months} MONTH)"
 
+    def completed_months(self, start: str, end: str) -> str:
+        """How many whole calendar months lie between two day numbers: from the 31st, a shorter month is whole at its end."""
+        a, b = self.date_of(start), self.date_of(end)
+        whole = f"(year({b}) * 12 + month({b}) - year({a}) * 12 - month({a}))"
+        short = f"(day({b}) < day({a}) AND {b} <> last_day({b}))"
+        return f"CAST({whole} - CASE WHEN {short} THEN 1 ELSE 0 END AS BIGINT)"
+
+    def date_of(self, day: str) -> str:
+        """A day number as a DATE."""
+        if self.spark:
+            return f"date_from_unix_date(CAST({day} AS INT))"
+        return f"(DATE '1970-01-01' + CAST({day} AS INT))"
+
     def local_day(self, us: str, tz: ZoneInfo, since: datetime, until: datetime) -> str:
         """The day number, in the zone, of an instant between `since` and `until`.
 
