@@ -1,6 +1,6 @@
 """What would a company's facts look like if we knew the truth behind them? A seeded, made-up company, and its truth.
 
-    from tenure.simulate import Company, simulate, write
+from tenure.simulate import Company, simulate, write
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What was invoiced, and was it paid? Invoices, their lines, charges, refunds and disputes from the customers' lives.
 
-Per line `amount_minor - discount_minor - (tax_minor if tax_inclusive)` is the net amount; credits are negative throughout.
-An invoice that was not paid at once has two versions: open when it is issued, then what became of it.
+Per line `amount_minor - discount_minor - (tax_minor if tax_inclusive)` is the net amount; credits are negative
+throughout. An invoice that was not paid at once has two versions: open when it is issued, then what became of it.
 """
 
 from __future__ import annotations
@@ -15,22 +15,11 @@ import pyarrow.compute as pc
 from tenure.simulate import people, plans
 from tenure.simulate.chance import Chance, Numbers
 from tenure.simulate.contracts import PLAN_IDS
-from tenure.simulate.lives import (
-    DECLINES,
-    EXPIRED,
-    INSUFFICIENT,
-    INVOICE_STATUSES,
-    LINE_KINDS,
-    OPEN,
-    PAID,
-    PROCESSING,
-    REASONS,
-    STOLEN,
-    VELOCITY,
-    Lives,
-)
+from tenure.simulate.dunning import DECLINES, EXPIRED, INSUFFICIENT, PROCESSING, STOLEN, VELOCITY
+from tenure.simulate.lives import Lives
 from tenure.simulate.months import DAY, HOUR, SECOND, Months
 from tenure.simulate.sheets import Clerk, Names, joined, sheet, words
+from tenure.simulate.standing import INVOICE_STATUSES, LINE_KINDS, OPEN, PAID, REASONS
 
 ADVICE = ("try_again_later", "do_not_try_again", "confirm_card_data")
 _ADVICE_OF = np.full(len(DECLINES), 0)
@@ -70,7 +59,9 @@ def bills(lives: Lives, names: Names, clerk: Clerk, chance: Chance, months: Mont
     status = np.concatenate([np.where(at_once[first], PAID, OPEN), invoices["fate"][second]])
     known = np.concatenate(
         [
-            np.where(at_once, np.minimum(np.maximum(recorded, invoices["fate_at"]), clerk.end - SECOND), recorded)[first],
+            np.where(at_once, np.minimum(np.maximum(recorded, invoices["fate_at"]), clerk.end - SECOND), recorded)[
+                first
+            ],
             np.maximum(np.minimum(invoices["fate_at"][second] + 5 * SECOND, clerk.end - SECOND), recorded[second]),
         ]
     )
@@ -102,9 +93,7 @@ def bills(lives: Lives, names: Names, clerk: Clerk, chance: Chance, months: Mont
     subscription_of = subscription.take(take)
     item = ln["item"]
     plan = np.where(item == plans.BASE, ln["plan"], len(plans.PLANS) + item - 1)
-    named = joined(
-        joined(step, words(_SHORT, invoices["reason"])).take(take), words(_LINE, ln["number"]), between="_"
-    )
+    named = joined(joined(step, words(_SHORT, invoices["reason"])).take(take), words(_LINE, ln["number"]), between="_")
     yield (
         "invoice_lines",
         sheet(

@@ -1,8 +1,8 @@
 """What happened by chance? Draws that depend on (seed, purpose, who, which) and on nothing else.
 
-A draw is a hash of its name, not the next number of a stream. So a company comes out the same however its customers are
-split into chunks, and two companies that differ in one setting meet the same luck everywhere else: what differs between
-them is the effect of the setting (a paired comparison).
+A draw is a hash of its name, not the next number of a stream. So a company comes out the same however its customers
+are split into chunks, and two companies that differ in one setting meet the same luck everywhere else: what differs
+between them is the effect of the setting (a paired comparison).
 
 The hash is SplitMix64's finaliser (Steele, Lea and Flood 2014), twice: once over who, once over which.
 """
@@ -38,7 +38,7 @@ def _unsigned(x: ArrayLike) -> NDArray[np.uint64]:
 
 
 class Chance:
-    """The luck of one company. `who` is the customer's number, `which` tells a customer's draws of one purpose apart."""
+    """The luck of one company. `who` is the customer's number, `which` tells its draws of one purpose apart."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

@@ -4,8 +4,8 @@
     for table, rows in simulate(Company(customers=5_000)): ...
     write(Company(), "made-up")
 
-The same settings give the same facts, in the same order, on every run of one version. What happens to a customer does not
-depend on `chunk`.
+The same settings give the same facts, in the same order, on every run of one version. What happens to a customer
+does not depend on `chunk`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,12 @@ class Company:
     chunk: int = 5_000  # customers at once: memory, not results
 
     def __post_init__(self) -> None:
-        for name, low, high in (("customers", 1, 9_999_999), ("months", 1, 120), ("chunk", 1, 1_000_000), ("late", 0, 1)):
+        for name, low, high in (
+            ("customers", 1, 9_999_999),
+            ("months", 1, 120),
+            ("chunk", 1, 1_000_000),
+            ("late", 0, 1),
+        ):
             if not low <= getattr(self, name) <= high:
                 raise BadInput(f"{name} is {getattr(self, name)}; give a number from {low} to {high}")
         if self.usage not in ("week", "day", "month", "none"):
@@ -130,7 +135,7 @@ def write(
 ) -> dict[str, list[Path]]:
     """Write the company's facts into `folder` and its truths into `folder/truth`; returns the files of each table.
 
-    `format` is parquet or csv. Each file is what `tenure load TABLE FILE` reads. MADE-UP.md beside them says what they are.
+    `format` is parquet or csv; each file is what `tenure load TABLE FILE` reads. MADE-UP.md says what they are.
     """
     from tenure.simulate.files import write_files
 

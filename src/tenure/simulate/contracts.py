@@ -7,9 +7,10 @@ import pyarrow as pa
 
 from tenure.simulate import plans, voices
 from tenure.simulate.chance import Chance, Numbers
-from tenure.simulate.lives import ACTORS, CANCELED, IS_ACTIVE, NON_RENEWING, STATUSES, Lives
+from tenure.simulate.lives import Lives
 from tenure.simulate.months import MINUTE, NEVER, SECOND
 from tenure.simulate.sheets import Clerk, Names, joined, sheet, words
+from tenure.simulate.standing import ACTORS, CANCELED, IS_ACTIVE, NON_RENEWING, STATUSES
 
 PLAN_IDS = (*plans.PLANS, "reports", "api-calls", "lab")
 
@@ -19,7 +20,8 @@ def subscription_states(lives: Lives, names: Names, clerk: Clerk, chance: Chance
     s = {name: column[lives.states["at"] < clerk.end] for name, column in lives.states.items()}
     number = lives.people.who[s["who"]]
     which = s["at"] // SECOND * 8 + s["item"]
-    recorded = clerk.recorded("state", number, which, s["at"])
+    # What happens to several items at once is written down at once.
+    recorded = clerk.recorded("state", number, s["at"] // SECOND, s["at"])
     retracted = np.zeros(len(number), bool)
     lot = chance.uniform("mistake", number, which)
     # A wrong price, put right some days later: two rows with one key.
@@ -27,7 +29,7 @@ def subscription_states(lives: Lives, names: Names, clerk: Clerk, chance: Chance
     fixed = clerk.later("put right", number, which, recorded, 2, 25)
     x = np.flatnonzero(plain & (lot < 0.004 * mistakes) & (fixed < clerk.end))
     wrong = {name: column[x] for name, column in s.items()}
-    wrong["amount"] = wrong["amount"] * 11 // 10
+    wrong["amount"], wrong["tax"] = wrong["amount"] * 11 // 10, wrong["tax"] * 11 // 10
     wrong_recorded = recorded[x].copy()
     recorded[x] = fixed[x]
     # Seats that nobody ordered, taken back: two rows with a key of their own, the later one retracted.
@@ -35,14 +37,16 @@ def subscription_states(lives: Lives, names: Names, clerk: Clerk, chance: Chance
     y = np.flatnonzero(plain & (lot > 1 - 0.002 * mistakes) & (taken < clerk.end) & (s["requested"] == NEVER))
     ghost = {name: column[y] for name, column in s.items()}
     ghost["at"] = ghost["at"] + 37 * MINUTE
-    ghost["quantity"] = ghost["quantity"] * 2
-    ghost["amount"] = ghost["amount"] * 2
+    for name in ("quantity", "amount", "tax", "forever", "limited"):
+        ghost[name] = ghost[name] * 2
     ghost_recorded = recorded[y] + 40 * MINUTE
     y_kept = ghost_recorded < taken[y]
     ghost = {name: column[y_kept] for name, column in ghost.items()}
     rows = {name: np.concatenate([s[name], wrong[name], ghost[name], ghost[name]]) for name in s}
     recorded = np.concatenate([recorded, wrong_recorded, ghost_recorded[y_kept], taken[y][y_kept]])
-    retracted = np.concatenate([retracted, np.zeros(len(x) + int(y_kept.sum()), bool), np.ones(int(y_kept.sum()), bool)])
+    retracted = np.concatenate(
+        [retracted, np.zeros(len(x) + int(y_kept.sum()), bool), np.ones(int(y_kept.sum()), bool)]
+    )
     order = np.lexsort((recorded, rows["at"], rows["item"], rows["who"]))
     rows = {name: column[order] for name, column in rows.items()}
     return _table(lives, names, chance, rows, recorded[order], retracted[order])

@@ -100,7 +100,9 @@ def _contacts(lives: Lives, names: Names, clerk: Clerk, chance: Chance) -> pa.Ta
     p = lives.people
     who = np.repeat(np.arange(len(p.who)), p.contacts)
     person = np.arange(len(who)) - np.repeat(np.cumsum(p.contacts) - p.contacts, p.contacts)
-    joined_at = p.signed_up[who] + person * (5 * DAY + (25 * DAY * chance.uniform("joins", p.who[who], person)).astype(np.int64))
+    joined_at = p.signed_up[who] + person * (
+        5 * DAY + (25 * DAY * chance.uniform("joins", p.who[who], person)).astype(np.int64)
+    )
     joined_at = joined_at // SECOND * SECOND
     keep = np.flatnonzero(joined_at < clerk.end)
     who, person, joined_at = who[keep], person[keep], joined_at[keep]
@@ -131,11 +133,23 @@ def _traits(lives: Lives, names: Names, clerk: Clerk, chance: Chance) -> Iterato
         recorded = clerk.recorded("trait", p.who, draw, np.maximum(p.signed_up + 2 * HOUR, clerk.start))
         yield (
             "traits",
-            sheet("traits", n, customer_id=names.customers, trait=trait, value=value, is_dated=np.zeros(n, bool), recorded_at=recorded),
-        )  # fmt: skip
+            sheet(
+                "traits",
+                n,
+                customer_id=names.customers,
+                trait=trait,
+                value=value,
+                is_dated=np.zeros(n, bool),
+                recorded_at=recorded,
+            ),
+        )
     spread = np.exp(0.9 * chance.normal("employees", p.who))
     employees: Numbers = np.floor(2 + 3.0 * np.maximum(p.seats, 2) * spread)
-    later = p.signed_up + 200 * DAY + (300 * DAY * chance.uniform("counted again", p.who)).astype(np.int64) // SECOND * SECOND
+    later = (
+        p.signed_up
+        + 200 * DAY
+        + (300 * DAY * chance.uniform("counted again", p.who)).astype(np.int64) // SECOND * SECOND
+    )
     again = np.flatnonzero((chance.uniform("counts again", p.who) < 0.2) & (later < clerk.end))
     growth = np.exp(0.25 * chance.normal("grows", p.who))
     for rows, at, number in (

@@ -22,7 +22,7 @@ _NOTE = """# Made up
 
 Nobody in these files exists. They were made by Tenure's company simulator, from a seed, to show and to test what Tenure
 does. Every row says so (`source` is `simulator`), the customers are called "Made-up Co. 0042" and write from
-`made-up.example`; rivals, reviews, exchange rates and prices are made up too. Do not quote numbers from here as findings.
+`made-up.example`; rivals, reviews, exchange rates and prices are made up too. Numbers from here are no findings.
 
     {company}
 

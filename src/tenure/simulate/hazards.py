@@ -1,8 +1,8 @@
 """Why do customers of the made-up company leave, and how likely is it? Additive hazards, one per cause.
 
-A customer's hazard at a decision is the sum of a base (nobody's fault: tenure, plan, channel, country, seats) and of what
-each cause adds. The strength of a cause is a setting: 1 as described here, 0 switches it off. So the share of cause k of
-a leaver is known exactly: its hazard over the sum.
+A customer's hazard at a decision is the sum of a base (nobody's fault: tenure, plan, channel, country, seats) and of
+what each cause adds. The strength of a cause is a setting: 1 as described here, 0 switches it off. So the share of
+cause k of a leaver is known exactly: its hazard over the sum.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def _after(curve: Numbers, age: Numbers) -> Numbers:
 
 def hazards(causes: Causes, of: Situation) -> Numbers:
     """The hazard of leaving by choice at this decision, one row per cause in the order of CAUSES up to `unknown`."""
-    tenure = np.select([of.tenure < 2, of.tenure < 4, of.tenure < 7, of.tenure < 13, of.tenure < 25], [2.1, 1.6, 1.25, 1, 0.7], 0.5)
+    tenure = np.select(
+        [of.tenure < 2, of.tenure < 4, of.tenure < 7, of.tenure < 13, of.tenure < 25], [2.1, 1.6, 1.25, 1, 0.7], 0.5
+    )
     base = (
         np.array([0, 0.0195, 0.0115, 0.006])[of.plan]
         * tenure

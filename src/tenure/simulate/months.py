@@ -1,7 +1,8 @@
 """When does a customer's billing period begin? Months counted from the window's first, and anchors within them.
 
 Month 0 is the first calendar month of the window, month -1 the one before it. Instants are int64 microseconds since
-1970 in UTC; NEVER stands for "no instant". A customer who began on the 31st is billed on the last day of a shorter month.
+1970 in UTC; NEVER stands for "no instant". A customer who began on the 31st is billed on the last day of a shorter
+month.
 """
 
 from __future__ import annotations

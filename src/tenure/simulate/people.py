@@ -1,7 +1,7 @@
 """Who are the customers? Country, language, channel, first plan and seats, cards, contacts: all known at sign-up.
 
-Numbers are given in order of sign-up, so customer 0000001 is the oldest. A quarter of them were there before the window
-began, imported from an older system that kept survivors only.
+Numbers are given in order of sign-up, so customer 0000001 is the oldest. A quarter of them were there before the
+window began, imported from an older system that kept survivors only.
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ def newcomers(company: Company, months: Months, chance: Chance, who: Numbers) ->
     )
 
     channel = np.where(
-        before, chance.pick("channel", [0.45, 0.2, 0.2, 0.15], who), chance.pick("channel", [0.34, 0.34, 0.2, 0.12], who)
+        before,
+        chance.pick("channel", [0.45, 0.2, 0.2, 0.15], who),
+        chance.pick("channel", [0.34, 0.34, 0.2, 0.12], who),
     )
     plan = 1 + np.where(
         before,
@@ -129,7 +131,9 @@ def newcomers(company: Company, months: Months, chance: Chance, who: Numbers) ->
             channel == OUTBOUND,
             chance.pick("plan", [0.18, 0.52, 0.30], who),
             np.where(
-                channel == ADS, chance.pick("plan", [0.70, 0.27, 0.03], who), chance.pick("plan", [0.54, 0.37, 0.09], who)
+                channel == ADS,
+                chance.pick("plan", [0.70, 0.27, 0.03], who),
+                chance.pick("plan", [0.54, 0.37, 0.09], who),
             ),
         ),
     )
@@ -165,7 +169,9 @@ def newcomers(company: Company, months: Months, chance: Chance, who: Numbers) ->
     paid = plan > plans.FREE
     monthly = interval == plans.MONTH
     u = chance.uniform("discount", who)
-    forever = np.where(paid & (u < 0.06), np.array([1000, 1500, 2000, 2500])[chance.pick("depth", [3, 3, 3, 1], who)], 0)
+    forever = np.where(
+        paid & (u < 0.06), np.array([1000, 1500, 2000, 2500])[chance.pick("depth", [3, 3, 3, 1], who)], 0
+    )
     limited = np.where(paid & (u > 0.87) & monthly, np.where(u > 0.95, 5000, 2500), 0)
     metered = monthly & (plan >= plans.TEAM) & (chance.uniform("metered", who) < 0.10)
     return People(
@@ -177,7 +183,9 @@ def newcomers(company: Company, months: Months, chance: Chance, who: Numbers) ->
         offset=offset,
         tax=np.array([c.tax_basis_points for c in COUNTRIES])[country],
         language=np.where(
-            chance.uniform("language", who) < 0.12, 0, np.array([LANGUAGES.index(c.language) for c in COUNTRIES])[country]
+            chance.uniform("language", who) < 0.12,
+            0,
+            np.array([LANGUAGES.index(c.language) for c in COUNTRIES])[country],
         ),
         channel=channel,
         industry=chance.pick("industry", [0.2, 0.22, 0.16, 0.12, 0.1, 0.13, 0.07], who),

@@ -1,7 +1,8 @@
 """What does an item cost? Plans, add-ons, price lists per currency, taxes, and the MRR that an amount is worth.
 
-Amounts are integer minor units. A price list holds the monthly price per seat (or per item); a quarter costs 2.8 months
-and a year 10. List 1 applies from the price change on, list 0 before it. THB prices contain the tax, all others do not.
+Amounts are integer minor units. A price list holds the monthly price per seat (or per item); a quarter costs 2.8
+months and a year 10. List 1 applies from the price change on, list 0 before it. THB prices contain the tax, all
+others do not.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def tax_of(amount: Numbers, basis_points: Numbers, inclusive: Numbers) -> Number
 
 
 def micro_mrr(base: Numbers, interval: Numbers) -> Numbers:
-    """MRR of a net amount per interval in millionths of a minor unit, rounded half-even: what a month of it is worth."""
+    """What a month of a net amount per interval is worth, in millionths of a minor unit, rounded half-even."""
     months = MONTHS_OF[interval]
     whole, rest = np.divmod(base * 1_000_000, months)
     up = (2 * rest > months) | ((2 * rest == months) & (whole % 2 == 1))

@@ -25,7 +25,7 @@ class Records:
             raise KeyError(f"no such column: {', '.join(sorted(unknown))}")
         for name, kind in self._types.items():
             value = columns.get(name, 0)
-            block = np.empty(count, dtype=kind)
+            block: Numbers = np.empty(count, dtype=kind)
             block[...] = value
             self._blocks[name].append(block)
         self.count += count

@@ -1,7 +1,7 @@
-"""How do columns become a table of facts? Arrow tables in the schema of `tenure.lake.tables`, and when a row was recorded.
+"""How do columns become a table of facts? Arrow tables in the schema of `tenure.lake.tables`, and who records when.
 
-A table holds the fact table's own columns, then recorded_at, version, retracted and source, which is always "simulator".
-What the loader decides (recorded_assumed, loaded_at, row_hash) is not there.
+A table holds the fact table's own columns, then recorded_at, version, retracted and source, which is always
+"simulator". What the loader decides (recorded_assumed, loaded_at, row_hash) is not there.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def words(labels: Sequence[str], numbers: Numbers) -> pa.Array:
 def joined(*parts: Any, between: str = "_") -> pa.Array:
     """Text put together row by row; numbers are written out, single texts are the same in every row."""
     texts = [
-        part if isinstance(part, (str, pa.Array, pa.ChunkedArray)) else pa.array(part).cast(pa.string()) for part in parts
+        part if isinstance(part, (str, pa.Array, pa.ChunkedArray)) else pa.array(part).cast(pa.string())
+        for part in parts
     ]
     return pc.binary_join_element_wise(*texts, between)
 

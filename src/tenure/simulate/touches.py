@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from tenure.simulate.chance import Chance, Numbers
-from tenure.simulate.lives import CHANGE_IDS, CUSTOMER, Lives
+from tenure.simulate.lives import CHANGE_IDS, Lives
 from tenure.simulate.months import DAY, HOUR, NEVER, SECOND, Months
 from tenure.simulate.sheets import Clerk, Names, joined, sheet, words
+from tenure.simulate.standing import CUSTOMER
 from tenure.simulate.world import Calendar
 
 PLAYS = ("onboarding", "newsletter", "weekly-tips", "check-in", "card-failed", "win-back")
@@ -55,7 +56,8 @@ def _mails(lives: Lives, chance: Chance, months: Months, events: Calendar) -> li
     failed = (first_failures["code"] >= 0) & (first_failures["attempt"] == 1)
     rows = first_failures["invoice"][failed]
     sent.append((CARD_FAILED, lives.invoices["who"][rows], first_failures["at"][failed] + 5 * SECOND))
-    sent.append((CHECK_IN, *(lives.check_ins[name][lives.check_ins["treated"]] for name in ("who", "at"))))
+    called = lives.check_ins["treated"]
+    sent.append((CHECK_IN, lives.check_ins["who"][called], lives.check_ins["at"][called]))
     asked = lives.exits["actor"] == CUSTOMER
     sent.append((WIN_BACK, lives.exits["who"][asked], lives.exits["at"][asked] + 45 * DAY))
     begins, stops = lives.active_from[:, 1:], lives.active_to[:, 1:]
@@ -75,9 +77,7 @@ def _mails(lives: Lives, chance: Chance, months: Months, events: Calendar) -> li
     return sent
 
 
-def _touches(
-    lives: Lives, names: Names, clerk: Clerk, chance: Chance, months: Months, events: Calendar
-) -> pa.Table:
+def _touches(lives: Lives, names: Names, clerk: Clerk, chance: Chance, months: Months, events: Calendar) -> pa.Table:
     sent = _mails(lives, chance, months, events)
     play = np.concatenate([np.full(len(who), play) for play, who, _ in sent])
     who = np.concatenate([who for _, who, _ in sent])
@@ -88,7 +88,9 @@ def _touches(
     which = at // SECOND * 8 + play
     u = chance.uniform("touch outcome", number, which)
     call = play == CHECK_IN
-    outcome = np.where(call, np.where(u < 0.6, 2, -1), np.where(u < _OPENS[play] * 0.2, 1, np.where(u < _OPENS[play], 0, -1)))
+    outcome = np.where(
+        call, np.where(u < 0.6, 2, -1), np.where(u < _OPENS[play] * 0.2, 1, np.where(u < _OPENS[play], 0, -1))
+    )
     delay = np.where(call, 600, 300 + 90_000 * chance.uniform("touch delay", number, which) ** 3).astype(np.int64)
     outcome_at = np.where(outcome >= 0, at + delay * SECOND, NEVER)
     outcome = np.where(outcome_at < clerk.end, outcome, -1)

@@ -1,4 +1,4 @@
-"""What was true? The hazards, who left and why, and MRR, as the simulator decided them: beside the facts, never in them."""
+"""What was true? The hazards, who left and why, and MRR, as the simulator decided them: beside the facts, not in them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from tenure.simulate import hazards, people, plans
 from tenure.simulate.chance import Numbers
-from tenure.simulate.lives import ACTORS, Lives
+from tenure.simulate.lives import Lives
 from tenure.simulate.months import Months
 from tenure.simulate.sheets import Names, schema, words
-
+from tenure.simulate.standing import ACTORS
 
 
 def truth_hazards(lives: Lives, names: Names, months: Months) -> pa.Table:
@@ -101,7 +101,7 @@ class Totals:
                     {
                         "month": self.months.first_day(month),
                         "cause": cause,
-                        "expected_leavers": float(self.expected[row, month]),
+                        "expected_leavers": round(float(self.expected[row, month]), 6),
                         "left": int(self.left[row, month]),
                     }
                     for month in range(self.months.count)

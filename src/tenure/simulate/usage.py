@@ -1,7 +1,7 @@
-"""How much do they use the product? Sums per customer, feature and week (or day, or month), dated at the sum's last hour.
+"""How much do they use the product? Sums per customer, feature and week, day or month, dated at the last hour.
 
-Nothing is written where nothing was used. What a customer uses, and how many people use it, is fixed at sign-up; how much
-follows its engagement, its seats, the season and chance. Use of classic-sync ends with its removal.
+Nothing is written where nothing was used. What a customer uses, and how many people use it, is fixed at sign-up; how
+much follows its engagement, its seats, the season and chance. Use of classic-sync ends with its removal.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def usage(
             quantity = np.floor(mean * noise + chance.uniform("usage rounds", folk.who[v], key))
             some = np.flatnonzero(quantity > 0)
             v, w, key, quantity = v[some], w[some], key[some], quantity[some]
-            # The people behind a customer share the features; the champion's go to the next one when the champion leaves.
+            # The people behind a customer share the features; the champion's go to the next one when it leaves.
             person = feature % people_of[v]
             gone = (lives.contact_left[v] != NEVER) & (lives.contact_left[v] <= at[w])
             person = np.where(gone & (person == 0), np.minimum(1, people_of[v] - 1), person)
@@ -105,6 +105,8 @@ def usage(
                     feature=FEATURES[feature],
                     happened_at=at[w],
                     quantity=quantity,
-                    recorded_at=clerk.recorded("usage", folk.who[v], key, np.minimum(end[w], clerk.end - 1), late=0.004),
+                    recorded_at=clerk.recorded(
+                        "usage", folk.who[v], key, np.minimum(end[w], clerk.end - 1), late=0.004
+                    ),
                 ),
             )

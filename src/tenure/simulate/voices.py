@@ -51,19 +51,35 @@ _REASON = np.array([REASONS.index(_REASON_OF[cause]) for cause in hazards.CAUSES
 # What they write when they go, by cause: English, then Thai, three each.
 _EXIT: dict[str, tuple[tuple[str, str, str], tuple[str, str, str]]] = {
     "experience": (
-        ("We hardly opened it in the last months.", "The person who used it left, and nobody picked it up.", "The team went back to spreadsheets."),
+        (
+            "We hardly opened it in the last months.",
+            "The person who used it left, and nobody picked it up.",
+            "The team went back to spreadsheets.",
+        ),
         ("ช่วงหลังแทบไม่ได้ใช้งานเลย", "คนที่ดูแลระบบลาออกไปแล้ว ไม่มีใครใช้ต่อ", "ทีมกลับไปใช้สเปรดชีตเหมือนเดิม"),
     ),
     "contact": (
-        ("Far too many emails from you.", "We never heard from anyone after signing up.", "Your weekly mail is useless to us, please stop."),
+        (
+            "Far too many emails from you.",
+            "We never heard from anyone after signing up.",
+            "Your weekly mail is useless to us, please stop.",
+        ),
         ("ส่งอีเมลมาบ่อยเกินไป น่ารำคาญ", "ตั้งแต่สมัครมาไม่เคยมีใครติดต่อเลย", "อีเมลรายสัปดาห์ไม่มีประโยชน์กับเรา"),
     ),
     "price": (
-        ("The new price is too much for what we use.", "14 % more without anything new. No thanks.", "Too expensive since the increase."),
+        (
+            "The new price is too much for what we use.",
+            "14 % more without anything new. No thanks.",
+            "Too expensive since the increase.",
+        ),
         ("ราคาใหม่แพงเกินไปสำหรับที่ใช้อยู่", "ขึ้นราคาแต่ไม่มีอะไรเพิ่ม ไม่คุ้มแล้ว", "แพงขึ้นมาก งบไม่พอ"),
     ),
     "quality": (
-        ("The outage cost us a day of work.", "Sync keeps failing, we cannot rely on it.", "Too many errors since the incident."),
+        (
+            "The outage cost us a day of work.",
+            "Sync keeps failing, we cannot rely on it.",
+            "Too many errors since the incident.",
+        ),
         ("ระบบล่มทั้งวัน เสียงานเสียการ", "ซิงก์ไม่ขึ้นบ่อยมาก เชื่อถือไม่ได้", "มีข้อผิดพลาดเยอะตั้งแต่วันที่ระบบล่ม"),
     ),
     "support": (
@@ -71,7 +87,11 @@ _EXIT: dict[str, tuple[tuple[str, str, str], tuple[str, str, str]]] = {
         ("ถามไปสามวันกว่าจะตอบ", "แจ้งปัญหาแล้วไม่ได้รับการแก้ไข", "ติดต่อฝ่ายช่วยเหลือยากมาก รอนาน"),
     ),
     "fit": (
-        ("It does not fit how events are planned.", "Missing what our industry needs.", "Not made for a company like ours."),
+        (
+            "It does not fit how events are planned.",
+            "Missing what our industry needs.",
+            "Not made for a company like ours.",
+        ),
         ("ไม่เหมาะกับงานอีเวนต์ของเรา", "ขาดฟังก์ชันที่ธุรกิจแบบเราต้องใช้", "โปรแกรมไม่ตรงกับงานของเรา"),
     ),
     "competition": (
@@ -79,7 +99,11 @@ _EXIT: dict[str, tuple[tuple[str, str, str], tuple[str, str, str]]] = {
         ("ย้ายไปใช้ Madeupify ถูกกว่า", "Madeupify ให้โปรดีกว่า เลยเปลี่ยน", "เจอเจ้าอื่นที่ข้อเสนอดีกว่า"),
     ),
     "change": (
-        ("You removed classic sync, which we needed every day.", "Without classic sync it is useless to us.", "Why take away a feature people pay for?"),
+        (
+            "You removed classic sync, which we needed every day.",
+            "Without classic sync it is useless to us.",
+            "Why take away a feature people pay for?",
+        ),
         ("ตัดฟีเจอร์ซิงก์แบบเดิมออก เราใช้ทุกวัน", "ไม่มีซิงก์แบบเดิมก็ใช้งานต่อไม่ได้", "เอาฟีเจอร์ที่ใช้ประจำออกไปทำไม"),
     ),
     "circumstance": (
@@ -182,9 +206,7 @@ def _question(kind: str, language: Numbers) -> pa.Array:
     return words(QUESTIONS[kind], (language == THAI).astype(np.int64))
 
 
-def spoken(
-    lives: Lives, names: Names, clerk: Clerk, chance: Chance, months: Months
-) -> Iterator[tuple[str, pa.Table]]:
+def spoken(lives: Lives, names: Names, clerk: Clerk, chance: Chance, months: Months) -> Iterator[tuple[str, pa.Table]]:
     """The tables `tickets`, `answers` and `mentions` of a chunk."""
     tickets, csat = _tickets(lives, names, clerk, chance)
     yield "tickets", tickets
@@ -214,7 +236,9 @@ def _tickets(lives: Lives, names: Names, clerk: Clerk, chance: Chance) -> tuple[
     texts = [text for topic_name in TOPICS for text in _TICKETS[topic_name]]
     which = topic * 2 + (language == THAI)
     urgent = np.isin(topic, (TOPICS.index("outage"),))
-    priority = np.where(urgent, 2 + (chance.uniform("priority", number, n) < 0.5), chance.pick("priority", [2, 6, 1, 0], number, n))
+    priority = np.where(
+        urgent, 2 + (chance.uniform("priority", number, n) < 0.5), chance.pick("priority", [2, 6, 1, 0], number, n)
+    )
     # Two of the six agents answer most of what is answered late.
     agent = np.where(
         t["slow"] & (chance.uniform("slow agent", number, n) < 0.7),
@@ -229,7 +253,11 @@ def _tickets(lives: Lives, names: Names, clerk: Clerk, chance: Chance) -> tuple[
         customer_id=names.customer(who),
         channel=words(
             TICKET_CHANNELS,
-            np.where(language == THAI, chance.pick("ticket channel", [3, 2, 1, 4], number, n), chance.pick("ticket channel", [5, 4, 1, 0], number, n)),
+            np.where(
+                language == THAI,
+                chance.pick("ticket channel", [3, 2, 1, 4], number, n),
+                chance.pick("ticket channel", [5, 4, 1, 0], number, n),
+            ),
         ),
         opened_at=t["at"],
         first_replied_at=replied,
@@ -278,7 +306,10 @@ def _nps(
     level = lives.level[who, at_month + 1]
     score = np.clip(np.floor(7.9 + 1.2 * level + 1.5 * chance.normal("nps", number, at_month)), 0, 10)
     answers = chance.uniform("answers nps", number, at_month) < 0.30 + 0.08 * np.clip(level, -2, 2)
-    answered = asked + ((0.02 + 2.5 * chance.uniform("nps answered", number, at_month) ** 2) * 86_400).astype(np.int64) * SECOND
+    answered = (
+        asked
+        + ((0.02 + 2.5 * chance.uniform("nps answered", number, at_month) ** 2) * 86_400).astype(np.int64) * SECOND
+    )
     comments = answers & (chance.uniform("nps comments", number, at_month) < 0.3)
     band = np.where(score <= 6, 0, np.where(score <= 8, 1, 2))
     texts = [text for of_language in _NPS for of_band in of_language for text in of_band]
@@ -315,7 +346,11 @@ def _exits(
     answers = (chance.uniform("answers exit", number, which) < 0.55) & (said.reason >= 0)
     answered = at + ((3 + 2_000 * chance.uniform("exit answered", number, which) ** 4) * 60).astype(np.int64) * SECOND
     comment = np.where(answers, said.comment, -1)
-    rival = answers & (said.reason == REASONS.index("switched_service")) & (chance.uniform("names rival", number, which) < 0.8)
+    rival = (
+        answers
+        & (said.reason == REASONS.index("switched_service"))
+        & (chance.uniform("names rival", number, which) < 0.8)
+    )
     which_rival = chance.pick("rival", [7, 2, 1], number, which)
     thai = (language == THAI).astype(np.int64)
     table = sheet(
@@ -334,7 +369,8 @@ def _exits(
         competitor=words(world.RIVALS, np.where(rival, which_rival, -1)),
         recorded_at=clerk.recorded("exit", number, which, at + MINUTE, late=0.003),
     )
-    angry = (chance.uniform("complains", number, which) < 0.06) & (said.comment >= 0)
+    nobodys_fault = np.isin(said.comment, [hazards.CAUSES.index("circumstance"), hazards.UNKNOWN, hazards.INVOLUNTARY])
+    angry = (chance.uniform("complains", number, which) < 0.12) & (said.comment >= 0) & ~nobodys_fault
     return table, (who[angry], answered[angry], said.comment[angry])
 
 
@@ -354,7 +390,9 @@ def _mentions(
     complaint = exit_comment(chance, number, which, cause, language)
     variant = chance.pick("praise", [1, 1, 1], number, which)
     text = pc.coalesce(complaint, words(praise, np.where(cause < 0, thai * 3 + variant, -1)))
-    rating = np.where(cause < 0, 5.0, 1.0) - np.sign(0.5 - (cause >= 0)) * (chance.uniform("stars", number, which) < 0.35)
+    rating = np.where(cause < 0, 5.0, 1.0) - np.sign(0.5 - (cause >= 0)) * (
+        chance.uniform("stars", number, which) < 0.35
+    )
     known = chance.uniform("reviewer known", number, which) < 0.34
     rival = cause == hazards.CAUSES.index("competition")
     return sheet(

@@ -1,4 +1,4 @@
-"""What happened around the customers? Changes, exchange rates, rivals' offers, reviews, and what winning customers cost.
+"""What happened around the customers? Changes, exchange rates, rivals' offers, and what winning customers cost.
 
 All of it is made up, the exchange rates too: a plausible walk, not history.
 """
@@ -80,16 +80,16 @@ def changes(company: Company, months: Months) -> list[dict[str, Any]]:
     """Rows of `changes`: what the company changed or suffered."""
     c = calendar(company, months)
     told = [
-        ("chg_release", "release", c.release, c.release, "New reports, twice as fast", "everyone"),
-        ("chg_price", "price", c.price_announced, c.price_effective, "Team costs 14 % more from the next renewal", "plan team"),
-        ("chg_policy", "policy", c.policy_announced, c.policy_effective, "Data is kept for 24 months", "everyone"),
-        ("chg_incident", "incident", c.incident_told, c.incident, "Sync was down for 31 hours", "customers on cluster B"),
-        ("chg_removal", "removal", c.removal_announced, c.removal_effective, "Classic sync is switched off", "users of classic-sync"),
-        ("chg_campaign", "campaign", c.campaign, c.campaign, "Weekly tips by mail", "customers who get the weekly mail"),
-    ]  # fmt: skip
+        ("release", c.release, c.release, "New reports, twice as fast", "everyone"),
+        ("price", c.price_announced, c.price_effective, "Team costs 14 % more from the next renewal", "plan team"),
+        ("policy", c.policy_announced, c.policy_effective, "Data is kept for 24 months", "everyone"),
+        ("incident", c.incident_told, c.incident, "Sync was down for 31 hours", "customers on cluster B"),
+        ("removal", c.removal_announced, c.removal_effective, "Classic sync is gone", "users of classic-sync"),
+        ("campaign", c.campaign, c.campaign, "Weekly tips by mail", "customers who get the weekly mail"),
+    ]
     return [
         {
-            "change_id": change_id,
+            "change_id": f"chg_{kind}",
             "kind": kind,
             "announced_at": _instant(announced),
             "happened_at": _instant(happened),
@@ -97,7 +97,7 @@ def changes(company: Company, months: Months) -> list[dict[str, Any]]:
             "scope": scope,
             "recorded_at": _instant(announced + 5 * MINUTE),
         }
-        for change_id, kind, announced, happened, title, scope in told
+        for kind, announced, happened, title, scope in told
         if announced + 5 * MINUTE < months.end_of_window
     ]
 
@@ -162,7 +162,9 @@ def competitor_offers(company: Company, months: Months, chance: Chance) -> list[
 
 def spend(months: Months, chance: Chance, sign_ups: Numbers) -> list[dict[str, Any]]:
     """Rows of `spend`: USD per month, channel and kind, from the month's sign-ups by channel [channel, month]."""
-    per_sign_up = np.array([[1_500, 9_000, 2_500], [21_000, 6_000, 3_000], [4_000, 11_000, 1_500], [2_000, 42_000, 6_000]])
+    per_sign_up = np.array(
+        [[1_500, 9_000, 2_500], [21_000, 6_000, 3_000], [4_000, 11_000, 1_500], [2_000, 42_000, 6_000]]
+    )
     rows = []
     for month in range(months.count):
         start, end = int(months.start(month)[0]), int(months.start(month + 1)[0])
