@@ -1,0 +1,461 @@
+"""What can be typed after `tenure`? Every command: its words, its options, and whom it asks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tenure.faces.cli import places
+from tenure.faces.cli.ending import BAD_INPUT, Ended, say
+from tenure.faces.cli.outputs import Format, as_csv, as_json, put
+
+app = typer.Typer(
+    name="tenure",
+    rich_markup_mode=None,  # importing what draws boxes would take longer than everything else `--help` does
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-w", "--workspace", metavar="DIR", help="The workspace's folder [default: TENURE_WORKSPACE, else this one]."
+    ),
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print: for people, spreadsheets or programs.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from tenure import __version__
+
+        put(f"tenure {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    context: typer.Context,
+    workspace: WorkspaceOption = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """What is our churn, why do they leave, who is next, what shall we do, did it work.
+
+    Begin with `tenure demo`, or with `tenure init shop` and `tenure -w shop load subscriptions FILE`. Exit codes: 0
+    done, 1 failed, 2 bad input or usage.
+    """
+    context.obj = workspace
+
+
+def _shop(context: typer.Context, workspace: Path | None) -> Any:
+    return places.workspace(workspace, context.obj)
+
+
+def _named(context: typer.Context, workspace: Path | None) -> str:
+    """How the workspace was named, to be repeated in a command that is proposed."""
+    import shlex
+
+    chosen = workspace or context.obj
+    return f" -w {shlex.quote(str(chosen))}" if chosen else ""
+
+
+# ---------------------------------------------------------------------------------------------------------- begin
+
+
+@app.command()
+def init(
+    context: typer.Context,
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="The folder; made if it is not there.")] = None,
+    timezone: Annotated[str, typer.Option(metavar="TZ", help="Where its days begin: an IANA zone.")] = "UTC",
+    currency: Annotated[
+        str | None, typer.Option(metavar="CUR", help="Reporting currency (ISO 4217); none: each currency by itself.")
+    ] = None,
+    company: Annotated[str, typer.Option(metavar="NAME", help="The company's name, for reports.")] = "",
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Make a workspace: a folder with settings, where facts will live."""
+    import shlex
+
+    from tenure import open
+    from tenure.app import settings
+    from tenure.errors import BadInput
+    from tenure.kernel.money import exponent
+    from tenure.kernel.time import zone
+
+    place = folder or places.folder(workspace, context.obj)
+    zone(timezone)
+    if currency is not None:
+        currency = currency.upper()
+        exponent(currency)
+    if not company.isprintable():
+        raise BadInput("the company's name holds a line break or a control character; give it in one line")
+    if place.exists() and not place.is_dir():
+        raise BadInput(f"{place} is a file; name a folder")
+    if (place / settings.FILE).exists():
+        if timezone != "UTC" or currency or company:
+            raise BadInput(f"{place} is a workspace already; change its settings in {place / settings.FILE}")
+        open(place)
+        put(f"{place} is a workspace already; nothing was changed.")
+        return
+    open(place, create=True, timezone=timezone, currency=currency, company=company)
+    option = "" if place == Path() else f" -w {shlex.quote(str(place))}"
+    put(
+        f"Made the workspace {place}: settings in {place / settings.FILE}, facts will be in {place / 'lake'}.\n"
+        f"Load what you have:  tenure load{option} subscriptions FILE   (or mrr, for a sheet of customers by month)"
+    )
+
+
+@app.command()
+def load(
+    context: typer.Context,
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE",
+            help="A table (customers, orders, ...) or a shape people have: subscriptions, mrr, movements, snapshot, "
+            "cancellations.",
+        ),
+    ],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="CSV, TSV, Parquet, JSON lines; also gzip, zstd.")
+    ],
+    map_: Annotated[
+        list[str] | None, typer.Option("--map", metavar="theirs=ours", help="A column's name in the file, and ours.")
+    ] = None,
+    static: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TRAIT", help="A trait that never changes, so that models may use it undated."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Load nothing of a file in which any row fails.")] = False,
+    timezone: Annotated[
+        str | None, typer.Option(metavar="TZ", help="Zone of times without one [default: the workspace's].")
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(metavar="CUR", help="Currency of amounts without one [default: the workspace's].")
+    ] = None,
+    format: FormatOption = Format.table,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Load files: each wholly or not at all, rows that fail go to quarantine, the same file twice changes nothing."""
+    from tenure.errors import BadFile, BadInput
+    from tenure.faces.cli import loads, progress
+
+    shop = _shop(context, workspace)
+    mapping: dict[str, str] = {}
+    for pair in map_ or ():
+        theirs, equals, ours = pair.rpartition("=")
+        if not equals or not theirs or not ours:
+            raise BadInput(f"--map {pair}: write it as theirs=ours, such as --map Customer=customer_id")
+        if mapping.setdefault(theirs, ours) != ours:
+            raise BadInput(f"--map names '{theirs}' twice, as '{mapping[theirs]}' and as '{ours}'")
+    reports: list[Any] = []
+    failed = False
+    for file in files:
+        try:
+            with progress.shown(f"loading {file.name}") as moved:
+                reports += shop.load(
+                    table,
+                    file,
+                    mapping=mapping,
+                    static=tuple(static or ()),
+                    strict=strict,
+                    timezone=timezone,
+                    currency=currency.upper() if currency else None,
+                    progress=moved,
+                )
+        except BadFile as error:
+            # The other files are no worse for this one.
+            say(str(error))
+            failed = True
+    if format is Format.json:
+        put(as_json(report.as_json() for report in reports))
+    elif format is Format.csv:
+        put(as_csv(loads.KEYS, (report.as_json() for report in reports)))
+    elif reports:
+        put(loads.as_table(reports, _named(context, workspace)))
+    if failed:
+        raise Ended(BAD_INPUT)
+
+
+# -------------------------------------------------------------------------------------------------------- measure
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Metrics, as --list names them.")]
+
+
+@app.command()
+def metrics(
+    context: typer.Context,
+    names: Names = None,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="First period: a day, month, quarter or year, whole.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="DATE", help="Last period, included whole [default: that of --from].")
+    ] = None,
+    period: Annotated[str, typer.Option(metavar="GRAIN", help="day, week, month, quarter or year.")] = "month",
+    by: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Split by a column, trait, tenure or size; repeatable.")
+    ] = None,
+    revenue: Annotated[str, typer.Option(metavar="LINE", help="Which revenue: committed.")] = "committed",
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Definition profile [default: the workspace's].")
+    ] = None,
+    currency: Annotated[
+        str | None,
+        typer.Option(metavar="CUR", help="Reporting currency, or `each` [default: the workspace's, else each]."),
+    ] = None,
+    known_on: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Only what was recorded by the end of it [default: now].")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(metavar="ENGINE", help="duckdb or spark [default: the workspace's].")
+    ] = None,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the statements instead of the numbers.")] = False,
+    customers: Annotated[bool, typer.Option("--customers", help="Print who is in the numbers instead.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Print which metrics there are.")] = False,
+    format: FormatOption = Format.table,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Measure: any metric of the catalogue, per period, split as you like, down to the customers in it."""
+    from tenure.errors import BadInput, BadPeriod, UnknownName
+    from tenure.measure.catalogue import CATALOGUE
+    from tenure.measure.catalogue import metrics as find
+
+    if list_:
+        _list(find(names) if names else list(CATALOGUE.values()), format)
+        return
+    if not names:
+        raise BadInput("name at least one metric, such as `tenure metrics mrr --from 2026-01`; --list shows them all")
+    chosen = find(list(dict.fromkeys(names)))
+    if since is None:
+        what = next((metric.name for metric in chosen if metric.unit == "rate"), chosen[0].name)
+        kind = "a rate" if any(metric.unit == "rate" for metric in chosen) else "a number"
+        raise BadPeriod(
+            f"{what} needs a period, for {kind} without one means nothing: add --from, such as --from 2026-01"
+        )
+    if revenue != "committed":
+        raise UnknownName.of("revenue line", revenue, ["committed"])
+    if sql and customers:
+        raise BadInput("--sql and --customers answer two questions; ask one of them")
+    shop = _shop(context, workspace)
+    from tenure.faces.cli import numbers, progress
+
+    with progress.shown("measuring"):
+        answer = shop.metrics(
+            *(metric.name for metric in chosen),
+            since=since,
+            until=until,
+            period=period,
+            by=tuple(by or ()),
+            currency=currency,
+            profile=profile,
+            known_on=known_on,
+            engine=engine,
+        )
+        people = answer.customers().to_pylist() if customers else []
+    if sql:
+        put(answer.sql())
+    elif customers:
+        _people(people, period, format)
+    elif format is Format.json:
+        put(as_json(answer.rows()))
+    elif format is Format.csv:
+        put(as_csv(*numbers.flattened(answer.rows(), tuple(by or ()))))
+    else:
+        remarks = list(answer.notes) + (["This company is made up."] if shop.settings.made_up else [])
+        rows = answer.rows()
+        put(
+            numbers.as_table(rows, period, tuple(by or ()), remarks)
+            if rows
+            else "There is nobody to count in these periods."
+        )
+
+
+def _people(rows: list[dict[str, Any]], grain: str, format: Format) -> None:
+    from tenure.faces.cli import numbers
+
+    for row in rows:
+        for name in ("amount", "opening"):
+            row[name] = numbers.trimmed(row[name], row["currency"])
+    if format is Format.json:
+        put(as_json(rows))
+    elif format is Format.csv:
+        put(as_csv(numbers.PEOPLE_KEYS, rows))
+    else:
+        put(numbers.people_table(rows, grain, 100) if rows else "There is nobody in these numbers.")
+
+
+def _list(chosen: list[Any], format: Format) -> None:
+    keys = ("name", "title", "question", "unit", "grain", "formula", "better", "source")
+    rows = [{key: getattr(metric, key) for key in keys} for metric in chosen]
+    if format is Format.json:
+        put(as_json(rows))
+    elif format is Format.csv:
+        put(as_csv(keys, rows))
+    else:
+        from tenure.faces.cli.layout import wrapped
+
+        room = max(len(metric.name) for metric in chosen)
+        for metric in chosen:
+            first = f"{metric.name:<{room}}  {metric.unit:<5}  "
+            put(wrapped(metric.question, indent=" " * len(first), first=first))
+            put(wrapped(f"= {metric.formula}", indent=" " * (len(first) + 2), first=" " * len(first)))
+
+
+# --------------------------------------------------------------------------------------------------------- report
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Also write the report as one page that opens offline.")
+    ] = None,
+    language: Annotated[str, typer.Option(metavar="LANG", help="en or th.")] = "en",
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", metavar="MONTH", help="The month it is about [default: the last whole one]."),
+    ] = None,
+    known_on: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Only what was recorded by the end of it [default: now].")
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(metavar="CUR", help="Reporting currency, or `each` [default: the workspace's].")
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Tell the whole story: what churn is, why it moved, who left, who is leaving; in the terminal and as a page."""
+    from tenure.faces.cli import progress
+
+    shop = _shop(context, workspace)
+    with progress.shown("measuring") as moved:
+        story = shop.report(
+            out=out, language=language, month=as_of, known_on=known_on, currency=currency, progress=moved
+        )
+    _print_story(story, language)
+    if out is not None:
+        put(f"\nThe page: {out}")
+
+
+def _print_story(story: Any, language: str) -> None:
+    from tenure.faces.report.terminal import print_report
+
+    print_report(story, language)
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where to make it [default: demo].")] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """See it work: simulate a company, load it, measure it, report on it. Can be run again."""
+    import shlex
+
+    from tenure.app.demo import run
+    from tenure.faces.cli import progress
+
+    place = folder or workspace or context.obj or Path("demo")
+    page = place / "report.html"
+    with progress.shown("making up a company") as moved:
+        shop = run(place, moved)
+        story = shop.report(out=page, language="en", month=None, known_on=None, currency=None, progress=moved)
+    _print_story(story, "en")
+    option = f"-w {shlex.quote(str(place))}"
+    put(
+        f"\nThe page: {page}\n"
+        "Try next:\n"
+        f"  tenure {option} metrics customer_churn_rate --from 2025 --to 2025 --by plan_id\n"
+        f"  tenure {option} metrics mrr_churn --from 2025-12 --customers\n"
+        f"  tenure {option} report --language th --out report-th.html\n"
+        f"  tenure {option} doctor"
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- upkeep
+
+
+@app.command()
+def doctor(context: typer.Context, format: FormatOption = Format.table, workspace: WorkspaceOption = None) -> None:
+    """Look whether everything is as it should be: settings, facts, quarantine, engines, disk."""
+    from tenure.faces.cli import health
+
+    checks, code = health.examine(places.folder(workspace, context.obj))
+    if format is Format.json:
+        put(as_json(health.as_rows(checks)))
+    elif format is Format.csv:
+        put(as_csv(health.KEYS, health.as_rows(checks)))
+    else:
+        put(health.as_text(checks))
+    if code:
+        raise Ended(code)
+
+
+@app.command()
+def quarantine(
+    context: typer.Context,
+    file: Annotated[str | None, typer.Option(metavar="NAME", help="Only rows of files of this name.")] = None,
+    table: Annotated[str | None, typer.Option(metavar="TABLE", help="Only rows meant for this table.")] = None,
+    format: FormatOption = Format.table,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """List the rows that could not be loaded: file, line, column, reason and what stood there."""
+    from tenure.faces.cli import findings
+
+    rows = findings.held_back(_shop(context, workspace), file, table)
+    if format is Format.json:
+        put(as_json(rows))
+    elif format is Format.csv:
+        put(as_csv(findings.KEYS, rows))
+    else:
+        put(findings.as_table(rows, 50))
+
+
+Tables = Annotated[list[str] | None, typer.Argument(metavar="TABLE...", help="Only these [default: every table].")]
+
+
+@app.command()
+def compact(context: typer.Context, tables: Tables = None, workspace: WorkspaceOption = None) -> None:
+    """Join small files into larger ones, so that reading stays quick. Loads and reads go on meanwhile."""
+    from tenure.faces.cli import progress
+
+    lake = _shop(context, workspace).lake
+    done = 0
+    for name in tables or lake.tables():
+        with progress.shown(f"compacting {name}"):
+            found = lake.compact(name)
+        if found.files_before:
+            put(f"{name}: {found.files_before} files became {found.files_after}")
+            done += 1
+    if not done:
+        put("There was nothing to join.")
+
+
+@app.command()
+def vacuum(
+    context: typer.Context,
+    tables: Tables = None,
+    retention_hours: Annotated[
+        int, typer.Option(metavar="HOURS", help="Keep files that were in use this recently; at least 24.")
+    ] = 24,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Delete files that nothing needs any more: those that compaction replaced, and what killed loads left."""
+    from tenure.faces.cli import progress
+
+    lake = _shop(context, workspace).lake
+    done = 0
+    for name in tables or lake.tables():
+        with progress.shown(f"vacuuming {name}"):
+            gone = lake.vacuum(name, retention_hours=retention_hours)
+        if gone:
+            put(f"{name}: {len(gone)} file{'s' if len(gone) > 1 else ''} deleted")
+            done += 1
+    if not done:
+        put("There was nothing to delete.")

@@ -1,0 +1,231 @@
+"""How does a number read? Money with its currency, rates in percent with their interval, and why one is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from tenure.faces.cli.layout import Column, table, table_width, width, wrapped
+from tenure.kernel import money
+from tenure.kernel.time import label
+
+NOTHING = "–"
+KEYS = (
+    "metric", "profile", "period_start", "period_end", "segment", "currency", "unit", "value", "low", "high",
+    "numerator", "denominator", "n", "reason",
+)  # fmt: skip
+
+
+def amount(value: Decimal, currency: str) -> str:
+    """Money in major units as people write it."""
+    return money.text(value.scaleb(money.exponent(currency)), currency)
+
+
+def number(value: Any, unit: str, currency: str | None) -> str:
+    """A value in its unit: `$1,234.50`, `8.00 %`, `1.25`, `12`; a dash for what is not known."""
+    if value is None:
+        return NOTHING
+    if unit == "money":
+        return amount(value, currency) if currency else f"{value:,}"
+    if unit == "rate":
+        return f"{100 * value:,.2f} %"
+    if unit == "count":
+        return f"{value:,}"
+    return f"{value:,.2f}"
+
+
+def interval(row: dict[str, Any]) -> str:
+    """A value's interval in its unit, '' where there is none."""
+    low, high = row["low"], row["high"]
+    if low is None or high is None:
+        return ""
+    if row["unit"] == "rate":
+        return f"{100 * low:,.2f} to {100 * high:,.2f} %"
+    return f"{number(low, row['unit'], row['currency'])} to {number(high, row['unit'], row['currency'])}"
+
+
+def fraction(row: dict[str, Any]) -> str:
+    """What a rate was divided from: `2 of 25`; '' where it was not."""
+    top, bottom, currency = row["numerator"], row["denominator"], row["currency"]
+    if bottom is None or top is None:
+        return ""
+
+    def part(value: Any) -> str:
+        return amount(value, currency) if isinstance(value, Decimal) and currency else f"{value:,}"
+
+    return f"{part(top)} of {part(bottom)}" if row["unit"] == "rate" else f"{part(top)} / {part(bottom)}"
+
+
+@dataclass
+class Footnotes:
+    """Reasons under a table, each once and numbered in the order in which they are met."""
+
+    found: dict[str, int] = field(default_factory=dict)
+
+    def mark(self, reason: str | None) -> str:
+        """The mark of a reason, '' without one."""
+        if not reason:
+            return ""
+        return f"[{self.found.setdefault(reason, len(self.found) + 1)}]"
+
+    def text(self, room: int) -> str:
+        """The notes, a line or more each."""
+        lines = []
+        for reason, place in self.found.items():
+            first = f"[{place}] "
+            lines.append(wrapped(reason, room, indent=" " * len(first), first=first) + "\n")
+        return "".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """One metric's numbers by row: the columns they take and the texts in them."""
+
+    columns: tuple[Column, ...]
+    texts: dict[tuple[Any, ...], tuple[str, ...]]
+
+
+def as_table(rows: Sequence[dict[str, Any]], grain: str, by: Sequence[str], remarks: Sequence[str] = ()) -> str:
+    """The rows of an answer for people: a line per period and segment, a column per metric, reasons as footnotes."""
+    room = width()
+    names = list(dict.fromkeys(row["metric"] for row in rows))
+    blocks: list[str] = []
+    notes = Footnotes()
+    # Metrics of one currency each and metrics without one have different lines, so they stand in different tables.
+    several = len({row["currency"] for row in rows if row["currency"]}) > 1
+    kinds = {name: any(row["currency"] for row in rows if row["metric"] == name) for name in names}
+    for has_currency, group in groupby(names, key=lambda name: several and kinds[name]):
+        chosen = list(group)
+        mine = [row for row in rows if row["metric"] in chosen]
+        blocks += _block(mine, chosen, grain, by, has_currency, len(names) == 1, notes, room)
+    text = "\n".join(blocks)
+    below = notes.text(room) + "".join(wrapped(remark, room) + "\n" for remark in remarks)
+    return text + ("\n" + below if below else "")
+
+
+def _block(
+    rows: Sequence[dict[str, Any]],
+    names: Sequence[str],
+    grain: str,
+    by: Sequence[str],
+    has_currency: bool,
+    alone: bool,
+    notes: Footnotes,
+    room: int,
+) -> list[str]:
+    """Tables that fit in the room: as many metrics side by side as there is place for."""
+
+    def key(row: dict[str, Any]) -> tuple[Any, ...]:
+        segment = row["segment"] or {}
+        values = tuple(segment.get(name) for name in by)
+        return (row["period_start"], *values, row["currency"] if has_currency else None)
+
+    keys = list(dict.fromkeys(key(row) for row in rows))
+    lead = [Column("period"), *(Column(name, cut=True) for name in by)]
+    lead += [Column("currency")] if has_currency else []
+    heads = []
+    for start, *rest in keys:
+        segment = ["(unknown)" if value is None else str(value) for value in rest[: len(by)]]
+        heads.append([label(date.fromisoformat(start), grain), *segment, *([rest[-1] or ""] if has_currency else [])])
+    found: list[str] = []
+    columns, texts = list(lead), [list(head) for head in heads]
+    for name in names:
+        series = _series([row for row in rows if row["metric"] == name], name, key, alone, notes)
+        empty = ("",) * len(series.columns)
+        wider = [*columns, *series.columns]
+        longer = [[*line, *series.texts.get(k, empty)] for k, line in zip(keys, texts, strict=True)]
+        if len(columns) > len(lead) and table_width(wider, longer) > room:
+            found.append(table(columns, texts, room))
+            wider = [*lead, *series.columns]
+            longer = [[*head, *series.texts.get(k, empty)] for k, head in zip(keys, heads, strict=True)]
+        columns, texts = wider, longer
+    found.append(table(columns, texts, room))
+    return found
+
+
+def _series(rows: Sequence[dict[str, Any]], name: str, key: Any, alone: bool, notes: Footnotes) -> _Series:
+    """One metric's columns: the value, the mark of a reason, the interval, and (if it is asked alone) its fraction."""
+    values = [number(row["value"], row["unit"], row["currency"]) for row in rows]
+    marks = [notes.mark(row["reason"]) for row in rows]
+    intervals = [interval(row) for row in rows]
+    fractions = [fraction(row) if alone else "" for row in rows]
+    # The mark stands behind the number in a place of its own, so that numbers stay aligned.
+    room = max(map(len, marks), default=0)
+    shown = [f"{value} {mark.ljust(room)}" if room else value for value, mark in zip(values, marks, strict=True)]
+    columns = [Column(name, right=True)]
+    parts: list[Sequence[str]] = [shown]
+    if any(intervals):
+        columns.append(Column("95 % interval", right=True))
+        parts.append(intervals)
+    if any(fractions):
+        columns.append(Column("from", right=True))
+        parts.append(fractions)
+    lines = zip(*parts, strict=True)
+    return _Series(tuple(columns), {key(row): tuple(line) for row, line in zip(rows, lines, strict=True)})
+
+
+def flattened(rows: Sequence[dict[str, Any]], by: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
+    """The rows for CSV: JSON's columns, the segment's in place of `segment` as `segment.NAME`."""
+    parts = [f"segment.{name}" for name in by] or ["segment"]
+    columns = [column for key in KEYS for column in (parts if key == "segment" else [key])]
+    flat = []
+    for row in rows:
+        inner = {f"segment.{name}": value for name, value in (row["segment"] or {}).items()}
+        flat.append({**{k: v for k, v in row.items() if k != "segment"}, **inner})
+    return columns, flat
+
+
+PEOPLE_KEYS = (
+    "metric", "period_start", "segment", "customer_id", "name", "currency", "amount", "opening", "at", "what",
+)  # fmt: skip
+
+
+def trimmed(value: Decimal | None, currency: str | None) -> Decimal | None:
+    """Money with its currency's digits, and with more only where it is finer than those."""
+    if value is None or currency is None:
+        return value
+    rounded = value.quantize(Decimal(1).scaleb(-money.exponent(currency)))
+    return rounded if rounded == value else value.normalize()
+
+
+def people_table(rows: Sequence[dict[str, Any]], grain: str, limit: int) -> str:
+    """The customers behind numbers, for people: who, how much, when and by what movement."""
+    several = len({row["metric"] for row in rows}) > 1
+    shown = rows[:limit]
+    has = {
+        name: any(row[name] is not None for row in rows)
+        for name in ("segment", "name", "opening", "amount", "at", "what")
+    }
+    columns = [Column("metric")] if several else []
+    columns += [Column("period")]
+    columns += [Column("segment", cut=True)] if has["segment"] else []
+    columns += [Column("customer", cut=True)]
+    columns += [Column("name", cut=True)] if has["name"] else []
+    columns += [Column("before", right=True)] if has["opening"] else []
+    columns += [Column("amount", right=True)] if has["amount"] else []
+    columns += [Column("when")] if has["at"] else []
+    columns += [Column("what")] if has["what"] else []
+
+    def sum_of(value: Decimal | None, currency: str | None) -> str:
+        return NOTHING if value is None else amount(value, currency) if currency else f"{value:,}"
+
+    lines = []
+    for row in shown:
+        line = [row["metric"]] if several else []
+        line.append(label(row["period_start"], grain))
+        line += [row["segment"] or "(unknown)"] if has["segment"] else []
+        line.append(row["customer_id"])
+        line += [row["name"] or ""] if has["name"] else []
+        line += [sum_of(row["opening"], row["currency"])] if has["opening"] else []
+        line += [sum_of(row["amount"], row["currency"])] if has["amount"] else []
+        line += ["" if row["at"] is None else row["at"].strftime("%Y-%m-%d %H:%M")] if has["at"] else []
+        line += [row["what"] or ""] if has["what"] else []
+        lines.append(line)
+    text = table(columns, lines)
+    if len(rows) > limit:
+        text += f"\n... and {len(rows) - limit:,} more: --format csv lists them all\n"
+    return text

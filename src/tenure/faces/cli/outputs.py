@@ -1,0 +1,82 @@
+"""The same rows for people, spreadsheets and programs: --format table, csv or json."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+
+class Format(StrEnum):
+    """How data is printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def put(text: str) -> None:
+    """Writes text to stdout, with a newline at its end."""
+    sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: money and other decimals as text, instants and days in ISO 8601."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return value
+
+
+def as_json(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The rows as a JSON list of objects, one object a line."""
+    lines = [
+        json.dumps({name: _tree(value) for name, value in row.items()}, ensure_ascii=False, allow_nan=False)
+        for row in rows
+    ]
+    return "[" + ",\n ".join(lines) + "]\n"
+
+
+def _tree(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _tree(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_tree(inner) for inner in value]
+    if isinstance(value, str):
+        # A name that is no UTF-8 (of a file, say) is shown escaped, for JSON has no place for it.
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return plain(value)
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """The rows as CSV with a header; text that a spreadsheet would run is defused, NULL is an empty cell."""
+    from tenure.connect.files import safe_cell
+
+    def cell(value: Any) -> str:
+        value = plain(value)
+        if value is None:
+            return ""
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, str):
+            return safe_cell(value)
+        if isinstance(value, Mapping | list | tuple):
+            return json.dumps(_tree(value), ensure_ascii=False)
+        return str(value)
+
+    target = io.StringIO()
+    writer = csv.writer(target, lineterminator="\n")
+    writer.writerow([safe_cell(name) for name in columns])
+    for row in rows:
+        writer.writerow([cell(row.get(name)) for name in columns])
+    return target.getvalue()
