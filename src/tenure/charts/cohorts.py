@@ -56,7 +56,7 @@ def layer_cake(
             order="order:Q",
         )
     )
-    return look.finished([chart], width, height or (320 if width >= 480 else 260), told)
+    return look.finished([chart], width, height or (320 if width >= 480 else 270), told, cohorts[::step])
 
 
 def cohort_heatmap(

@@ -62,7 +62,9 @@ def survival(
         .mark_rule(color=look.INK_SOFT, strokeDash=[2, 4])
         .encode(y=alt.Y("half:Q"))
     )
-    return look.finished([bands, half, lines], width, height or (320 if width >= 480 else 260), told)
+    return look.finished(
+        [bands, half, lines], width, height or (320 if width >= 480 else 270), told, list(names.values())
+    )
 
 
 def hazard(

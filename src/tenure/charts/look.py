@@ -153,10 +153,18 @@ def period_axis(language: Language, periods: Iterable[str], grain: str, width: i
     )
 
 
-def finished(layers: Sequence[Any], width: int, height: int, rows: Any = None, is_coloured_apart: bool = False) -> Any:
+def finished(
+    layers: Sequence[Any],
+    width: int,
+    height: int,
+    rows: Any = None,
+    named: Sequence[str] = (),
+    is_coloured_apart: bool = False,
+) -> Any:
     """The layers as one chart at its outer size, in Tenure's type and colours.
 
-    rows: the data of the layers that bring none. is_coloured_apart: each layer has its own scale of colour.
+    rows: the data of the layers that bring none. named: what the legend names, it takes as many columns as fit.
+    is_coloured_apart: each layer has its own scale of colour.
     Everything is given at once: each further call on an Altair chart would copy all of its data again.
     """
     import altair as alt
@@ -172,13 +180,16 @@ def finished(layers: Sequence[Any], width: int, height: int, rows: Any = None, i
         height=height,
         autosize=alt.AutoSizeParams(type="fit", contains="padding"),
         padding={"left": 2, "right": 10, "top": 6, "bottom": 2},
-        config=_config(width),
+        config=_config(width, named),
         **more,
     )
 
 
-def _config(width: int) -> alt.Config:
+def _config(width: int, named: Sequence[str]) -> alt.Config:
     import altair as alt
+
+    longest = max((len(name) for name in named), default=0)
+    fitting = max(1, int((width - 50) // (min(longest * 6.4, 160) + 36)))
 
     return alt.Config(
         font="Sarabun, sans-serif",
@@ -210,7 +221,8 @@ def _config(width: int) -> alt.Config:
             columnPadding=14,
             padding=0,
             offset=8,
-            columns=3 if width < 480 else 9,
+            columns=min(fitting, 9),
+            rowPadding=5,
         ),
         text=alt.MarkConfig(fontSize=12, color=INK),
     )

@@ -72,7 +72,7 @@ def customers_by_period(
             order="order:Q",
         )
     )
-    return look.finished([chart], width, height or 260, parts)
+    return look.finished([chart], width, height or 260, parts, [before, new])
 
 
 def rate_over_time(

@@ -49,15 +49,17 @@ def waterfall(
     place: Any
     names = [step["label"] for step in steps]
     spread = max(step["high"] for step in steps) - min(step["low"] for step in steps) if steps else Decimal(0)
-    margin = float(spread) * (0.28 if lies else 0.08) or 1.0
+    # Beside a lying bar stands its amount: as many pixels as it has letters, of those the labels and the bars leave.
+    letters = max((len(step["text"]) for step in steps), default=0) * 7.2 + 10
+    margin = float(spread) * (letters / max(width - 120 - letters, 40) if lies else 0.08) or 1.0
     domain = [
-        float(min((step["low"] for step in steps), default=Decimal(0))) - margin * (0.3 if lies else 1),
+        float(min((step["low"] for step in steps), default=Decimal(0))) - margin * (0.12 if lies else 1),
         float(max((step["high"] for step in steps), default=Decimal(0))) + margin,
     ]
     if domain[0] < 0 <= min((step["low"] for step in steps), default=Decimal(0)):
         domain[0] = 0.0
     scale = alt.Scale(domain=domain, nice=False, zero=False)
-    axis = look.money_axis(words, currency, tickCount=4)
+    axis = look.money_axis(words, currency, tickCount=2 if lies else 4)
     colour = alt.Color(
         "kind:N",
         scale=alt.Scale(domain=[*look.KINDS, "opening", "closing"], range=[*look.KINDS.values(), look.INK, look.INK]),
@@ -166,4 +168,10 @@ def movements(
         x=place, y="amount:Q"
     )
     mark = nets.mark_tick(orient="horizontal", thickness=3, color=look.INK, size=size).encode(x=place, y="amount:Q")
-    return look.finished([bars, zero, edge, mark], width, height or (300 if width >= 480 else 280), told)
+    return look.finished(
+        [bars, zero, edge, mark],
+        width,
+        height or (300 if width >= 480 else 290),
+        told,
+        [words.named("kinds", kind) for kind in kinds],
+    )

@@ -135,7 +135,7 @@ def render(story: Story, language: str = "en") -> str:
             else None,
             worse=_worse(teller, story.worse) if story.worse else None,
             best=[
-                {"answer": teller.lead()[:1], "opened": orders.costliest}
+                {"answer": teller.best(orders.costliest), "opened": orders.costliest}
                 for orders in story.orders
                 if orders.costliest and orders.costliest.rows
             ],

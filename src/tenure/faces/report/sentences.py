@@ -23,6 +23,7 @@ from tenure.app.story import (
     Headline,
     Leavers,
     Note,
+    Opened,
     Orders,
     Period,
     Recurring,
@@ -32,7 +33,7 @@ from tenure.app.story import (
 )
 from tenure.charts.language import Language
 from tenure.charts.language import language as language_of
-from tenure.faces.report.quoting import NAME_LENGTH, quoted
+from tenure.faces.report.quoting import NAME_LENGTH, name_of, quoted
 
 WORDS = Path(__file__).with_name("words")
 GAINS = ("new", "reactivation", "resume", "expansion")
@@ -440,6 +441,15 @@ class Teller:
         """A column's name as people say it."""
         return self.language.named("columns", quoted(column, NAME_LENGTH))
 
+    def best(self, opened: Opened) -> list[Sentence]:
+        """Which customer brought most."""
+        row = opened.rows[0]
+        amount = row.mrr if row.mrr is not None else row.change
+        if amount is None:
+            return [self._say("picture.best_many", opened.total, count=self.count(opened.total))]
+        told = Told(self.language.money(amount, row.currency))
+        return [self._say("picture.best", name=name_of(row.name, row.id), amount=told)]
+
     def trust(self) -> tuple[list[Sentence], list[Sentence]]:
         """How far to trust it: the answer, and every caveat."""
         trust, words = self.story.trust, self.language
@@ -467,7 +477,7 @@ class Teller:
     def caveats(self) -> list[Sentence]:
         """Every caveat: those of the story and of trust, and those that follow from the facts themselves."""
         trust, about = self.story.trust, self.story.about
-        given = [*self.story.notes, *trust.notes]
+        given = [*self.story.notes, *trust.notes, *(note for orders in self.story.orders for note in orders.notes)]
         codes = {note.code for note in given}
         implied: list[Note] = []
         rows = sum(fact.rows for fact in trust.facts)
@@ -477,6 +487,9 @@ class Teller:
             implied.append(Note("reconstructed"))
         if trust.survivors_until:
             implied.append(Note("survivors_only", {"until": trust.survivors_until}))
+        implied.extend(
+            Note("open_window", {"days": orders.silent_days}) for orders in self.story.orders if orders.silent_days
+        )
         for kind in ("derived", "assumed", "quarantined"):
             count = sum(getattr(fact, kind) for fact in trust.facts)
             if count:
