@@ -113,7 +113,7 @@ def shape(facts: Facts, definition: Definition) -> Shape:
     return Shape(pauses, zeros or pauses, trials, ends, limited, len(currencies) > 1, actors)
 
 
-def _union(st: Statement, facts: Facts, wanted: Sequence[str]) -> str:
+def all_states(st: Statement, facts: Facts, wanted: Sequence[str]) -> str:
     """A step with every state, from states and from spans, of the wanted columns (and `at`)."""
     parts = []
     both = len(tables(facts)) == 2
@@ -177,6 +177,16 @@ def _string(facts: Facts) -> str:
     return "STRING" if facts.engine.dialect.spark else "VARCHAR"
 
 
+def base_price() -> str:
+    """What an item costs per interval, in minor units: section 3 of the rules, before the interval's factor."""
+    net = (
+        "amount_minor - CASE WHEN tax_inclusive THEN coalesce(tax_minor, 0) ELSE 0 END "
+        "- coalesce(discount_forever_minor, 0)"
+    )
+    commit = "coalesce(minimum_commit_minor, 0)"
+    return f"greatest(CASE WHEN is_metered THEN {commit} ELSE coalesce({net}, 0) END, 0)"
+
+
 def monthly(facts: Facts, definition: Definition, base: str) -> str:
     """The base price as 10^-6 minor units a month: times the interval's factor, rounded half-even once (BIGINT)."""
     d = facts.engine.dialect
@@ -216,15 +226,10 @@ def item_events(
     wanted = [*_SHARED[: len(_TEXT) + len(_NUMBERS) + len(_CLAIMS)]]
     wanted += [c for c in _SHARED if c not in wanted]
     wanted += list(_ONLY_STATES)
-    states = _union(st, facts, wanted)
+    states = all_states(st, facts, wanted)
 
     dead = "status IN (" + ", ".join(f"'{s}'" for s in DEAD) + ") OR (status = 'trialing' AND trial_ends_at IS NULL)"
-    net = (
-        "amount_minor - CASE WHEN tax_inclusive THEN coalesce(tax_minor, 0) ELSE 0 END "
-        "- coalesce(discount_forever_minor, 0)"
-    )
-    commit = "coalesce(minimum_commit_minor, 0)"
-    base = f"greatest(CASE WHEN is_metered THEN {commit} ELSE coalesce({net}, 0) END, 0)"
+    base = base_price()
     params = ["dead", "rate", "currency"]
     columns = [
         "customer_id",
