@@ -51,10 +51,12 @@ class Dunning(Standing):
         """Charges of this anchor. Returns who is past due for the rest of the step."""
         busy = np.zeros(self.n, bool)
         self.may_fail[:], self.may_give_up[:] = 0, 0
+        if m < 0:
+            return busy
         w = np.flatnonzero(billed)
+        self._truth_of_dunning(w, t0, m)
         if len(w) == 0:
             return busy
-        self._truth_of_dunning(w, t0, m)
         p, who = self.p, self.p.who[w]
         expires, expired, risky = self._failing(w, m)
         code = np.where(

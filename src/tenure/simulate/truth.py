@@ -1,4 +1,4 @@
-"""What was true? The hazards, who left and why, and MRR, as the simulator decided them: beside the facts, not in them."""
+"""What was true? The hazards, who left and why, and MRR, as the simulator decided them: beside the facts."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def truth_hazards(lives: Lives, names: Names, months: Months) -> pa.Table:
         [
             names.customer(who),
             pa.array(first_days, pa.date32()).take(pa.array(month)),
-            pa.array(lives.hazard_voluntary[who, month]),
-            pa.array(lives.hazard_involuntary[who, month]),
+            # Twelve digits: the last bits of an exponential differ between processors.
+            pa.array(lives.hazard_voluntary[who, month].round(12)),
+            pa.array(lives.hazard_involuntary[who, month].round(12)),
             pa.array(left),
             words(ACTORS, np.where(left, lives.left_actor[who, month], -1)),
             words(hazards.CAUSES, np.where(left, lives.left_cause[who, month], -1)),
