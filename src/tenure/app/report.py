@@ -155,9 +155,27 @@ def _month(
     first = floor_day(last, "month")
     today = (facts.known_before - timedelta(microseconds=1)).astimezone(facts.timezone).date()
     earliest = min(span[0] for span in (subscribed, bought) if span is not None)
-    if add_months(first, 1) > today and add_months(first, -1) >= floor_day(earliest, "month"):
+    # A month counts as told when the data reaches its last days, or when it is told by its first (a spreadsheet of months).
+    told = last >= add_months(first, 1) - timedelta(days=_CLOSE_TO_END) or (last == first and bought is None and _monthly(facts))
+    if (add_months(first, 1) > today or not told) and add_months(first, -1) >= floor_day(earliest, "month"):
         first = add_months(first, -1)
     return first, add_months(first, 1)
+
+
+_CLOSE_TO_END = 4
+
+
+def _monthly(facts: Facts) -> bool:
+    """Whether subscriptions change at the beginning of a month and at no other time."""
+    if facts.has("subscription_states") or not facts.has("subscription_spans"):
+        return False
+    st = facts.statement()
+    d = facts.engine.dialect
+    raw = facts.source(st, "subscription_spans")
+    until = facts.known_before + timedelta(days=1)
+    day = d.local_day(d.micros("started_at"), facts.timezone, datetime(1970, 1, 1, tzinfo=UTC), until)
+    other = f"sum(CASE WHEN day({d.date_of(day)}) <> 1 THEN 1 ELSE 0 END)"
+    return not facts.engine.table(st.render(f"SELECT {other} AS n FROM {raw}")).column(0).to_pylist()[0]
 
 
 def _rules(definition: Definition) -> tuple[tuple[str, str], ...]:

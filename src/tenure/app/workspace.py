@@ -14,12 +14,18 @@ from tenure.kernel.time import midnight, whole_days, zone
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from datetime import date
+
     from tenure.app.settings import Settings
+    from tenure.app.story import Story
     from tenure.lake.engines import Engine
     from tenure.lake.facts import Facts
     from tenure.lake.store import Lake
     from tenure.measure.answers import Answer
+    from tenure.measure.cohorts import CohortTable
     from tenure.measure.definition import Definition
+    from tenure.measure.lifetimes import Lives
+    from tenure.measure.orders import OrderHistory
 
 
 def open(folder: str | Path = ".", *, create: bool = False, **options: Any) -> Workspace:  # noqa: A001
@@ -164,3 +170,78 @@ class Workspace:
 
         first, after = whole_days(since)[0], whole_days(until or since)[1]
         return movement_rows(self.facts(known_on, engine), self.definition(profile), first, after)
+
+    def cohorts(
+        self,
+        measure: str = "customers",
+        *,
+        period: str = "month",
+        until: str | None = None,
+        by: str | Sequence[str] = (),
+        currency: str | None = None,
+        known_on: str | datetime | None = None,
+        engine: str | None = None,
+    ) -> list[CohortTable]:
+        """How much of each generation of customers is still there; see measure.cohorts.cohorts.
+
+        measure: customers or revenue; until: the last period (default: the last day of history), whole.
+        """
+        from tenure.measure.cohorts import cohorts
+
+        facts = self.facts(known_on, engine)
+        by = (by,) if isinstance(by, str) else tuple(by)
+        reporting = currency or self.settings.currency
+        reporting = None if reporting is None or reporting.lower() == "each" else reporting.upper()
+        after = self._until(facts, until)
+        return cohorts(facts, self.definition(), measure=measure, grain=period, until=after, by=by, currency=reporting)
+
+    def lives(
+        self,
+        *,
+        unit: str = "month",
+        until: str | None = None,
+        by: str | Sequence[str] = (),
+        from_birth: bool = False,
+        known_on: str | datetime | None = None,
+        engine: str | None = None,
+    ) -> list[Lives]:
+        """How long customers stay, as counts for kernel.survival; see measure.lifetimes.lives.
+
+        Where the data knows only survivors before some day, exposure starts on it; `from_birth` counts everybody from
+        the first day all the same (a snapshot's arithmetic).
+        """
+        from tenure.measure import lifetimes
+
+        facts, definition = self.facts(known_on, engine), self.definition()
+        by = (by,) if isinstance(by, str) else tuple(by)
+        after = self._until(facts, until)
+        since, snapshot = (None, False) if from_birth else lifetimes.exposure_start(facts, definition, after)
+        return lifetimes.lives(facts, definition, until=after, unit=unit, by=by, since=since, snapshot=snapshot)
+
+    def _until(self, facts: Facts, until: str | None) -> date:
+        from tenure.measure.cohorts import history
+
+        if until is not None:
+            return whole_days(until)[1]
+        span = history(facts)
+        if span is None:
+            raise BadInput("no subscriptions are loaded; load some with `tenure load subscriptions FILE`")
+        return span[1] + timedelta(days=1)
+
+    def orders(self, *, period: str = "month", known_on: str | datetime | None = None, engine: str | None = None) -> list[OrderHistory]:
+        """What customers without a contract bought, per currency; see measure.orders.order_history."""
+        from tenure.measure.orders import order_history
+
+        return order_history(self.facts(known_on, engine), grain=period)
+
+    def story(self, **options: Any) -> Story:
+        """Everything the report says, as plain data; options as in app.report.story (month, known_on, currency, ...)."""
+        from tenure.app.report import story
+
+        return story(self, **options)
+
+    def report(self, out: str | Path, *, language: str = "en", **options: Any) -> Story:
+        """Writes the report as one self-contained HTML file and returns what it says."""
+        from tenure.app.report import write
+
+        return write(self, out, language=language, **options)
