@@ -18,6 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from tenure.connect.files.headers import snake
 from tenure.errors import BadInput, Failed
 from tenure.lake.tables import BITEMPORAL, TABLES
 from tenure.simulate import Company, simulate, write
@@ -214,13 +215,16 @@ def test_files_hold_what_the_stream_holds(tmp_path: Path, format: str, read: Cal
     for name, paths in files.items():
         tables = [read(path) for path in paths]
         assert sum(table.num_rows for table in tables) == made[name].num_rows, name
-        assert tables[0].column_names == made[name].column_names
+        assert [snake(header) for header in tables[0].column_names] == made[name].column_names
         assert (paths[0].parent == tmp_path / "truth") == name.startswith("truth_")
+    states = files["subscription_states"][0]
     if format == "parquet":
-        assert parquet(files["subscription_states"][0]).equals(made["subscription_states"])
+        assert parquet(states).equals(made["subscription_states"])
     else:
-        text = files["subscription_states"][0].read_text(encoding="utf-8")
-        assert "T" in text.splitlines()[1].split(",")[2] and text.splitlines()[1].split(",")[2].strip('"').endswith("Z")
+        first = made["subscription_states"]["effective_at"][0].as_py()
+        lines = states.read_text(encoding="utf-8").splitlines()
+        assert lines[0].startswith('"Subscription ID","Item ID","Effective at","Customer ID","Status"')
+        assert lines[1].split(",")[2].strip('"') == first.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def test_an_unknown_format_and_an_impossible_folder_are_told_apart(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -17,6 +18,7 @@ from tenure.simulate.sheets import INSTANT, schema
 FORMATS = ("parquet", "csv")
 # Rows gathered before they become a row group: readers dislike many small ones.
 _GROUP = 120_000
+_INITIALS = ("id", "usd", "mrr", "csat")
 
 _NOTE = """# Made up
 
@@ -68,13 +70,24 @@ class _Writer:
         self._file.close()
 
 
+def header(column: str) -> str:
+    """How a person would head a column: customer_id is Customer ID, which the loader reads back as customer_id.
+
+    >>> header("customer_id"), header("per_usd"), header("amount_minor")
+    ('Customer ID', 'Per USD', 'Amount minor')
+    """
+    words = column.split("_")
+    words[0] = words[0].capitalize()
+    return " ".join(word.upper() if word.lower() in _INITIALS else word for word in words)
+
+
 def _for_people(rows: pa.Table) -> pa.Table:
-    """Instants as 2026-06-30T23:59:59Z."""
+    """Headers for people, and instants as 2026-06-30T23:59:59Z."""
     for at, field in enumerate(rows.schema):
         if field.type == INSTANT:
-            text = pa.compute.strftime(rows.column(at).cast(pa.timestamp("s", tz="UTC")), format="%Y-%m-%dT%H:%M:%SZ")
+            text = pc.strftime(rows.column(at).cast(pa.timestamp("s", tz="UTC")), format="%Y-%m-%dT%H:%M:%SZ")
             rows = rows.set_column(at, field.name, text)
-    return rows
+    return rows.rename_columns([header(name) for name in rows.column_names])
 
 
 def write_files(
