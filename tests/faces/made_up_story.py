@@ -114,7 +114,7 @@ def customers(count: int, kind: str, period: Period, seed: int = 1) -> tuple[Cus
                 name=NAMES[(index + seed) % len(NAMES)],
                 mrr=amount,
                 currency="USD",
-                change=None if kind in ("scheduled", "renewal") else -amount if kind in LOST else amount,
+                change=None if kind in ("scheduled", "renewal", "revenue") else -amount if kind in LOST else amount,
                 since=date(2023, 5 + index % 8, 3 + index),
                 on=date(period.start.year, period.start.month, 1 + (index * 7) % 28),
                 plan=("Business yearly", "Team monthly", "Starter monthly")[index % 3],
@@ -416,7 +416,7 @@ def orders() -> Orders:
         tuple(months),
         cohorts("orders", 12),
         tuple(layers),
-        Opened(customers(6, "new", last.period, 2), 611, "tenure metrics revenue --customers"),
+        Opened(customers(6, "revenue", last.period, 2), 611, "tenure metrics revenue --customers"),
         90,
         (Note("open_window", {"days": 90}),),
     )

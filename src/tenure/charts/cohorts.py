@@ -80,8 +80,9 @@ def cohort_heatmap(
     cohorts = list(dict.fromkeys(str(row["cohort"]) for row in told))
     ages = sorted({int(row["age"]) for row in told})
     if width < 480:
-        ages = ages[:8]
-        told = [row for row in told if row["age"] in set(ages)]
+        # A phone has room for the first ages of the latest cohorts.
+        cohorts, ages = cohorts[-12:], ages[:8]
+        told = [row for row in told if row["age"] in set(ages) and str(row["cohort"]) in set(cohorts)]
     later = [float(row["value"]) for row in told if row["age"] > 0] or [1.0]
     low = min(later)
     high = max(later) if measure == "orders" else max(1.0, *later)
@@ -117,7 +118,7 @@ def cohort_heatmap(
     )
     layers: list[Any] = [cells]
     if size:
-        shade = alt.Scale(domain=["dark", "light"], range=["#ffffff", look.INK])
+        shade = alt.Scale(domain=["dark", "light"], range=["#ffffff", look.INK_ON_LIGHT])
         text = base.mark_text(fontSize=size).encode(text="text:N", color=alt.Color("shade:N", scale=shade, legend=None))
         layers.append(text)
     row_height = 26 if len(cohorts) <= 18 else 20

@@ -21,6 +21,7 @@ NARROW = 340  # a phone: charts turn or thin out below 480
 
 INK = "#1d2a35"
 INK_SOFT = "#5b6873"
+INK_ON_LIGHT = "#1c2935"  # on a light cell: stays dark where a page turns ink light
 LINE = "#e3e7ea"
 PAPER = "#ffffff"
 ACCENT = "#17607a"
@@ -188,8 +189,8 @@ def finished(
 def _config(width: int, named: Sequence[str]) -> alt.Config:
     import altair as alt
 
-    longest = max((len(name) for name in named), default=0)
-    fitting = max(1, int((width - 50) // (min(longest * 6.4, 160) + 36)))
+    wide = [min(len(name) * 6.6, 160) + 34 for name in named] or [width]
+    fitting = len(wide) if sum(wide) < width - 50 else max(1, int((width - 50) // max(wide)))
 
     return alt.Config(
         font="Sarabun, sans-serif",
@@ -221,7 +222,7 @@ def _config(width: int, named: Sequence[str]) -> alt.Config:
             columnPadding=14,
             padding=0,
             offset=8,
-            columns=min(fitting, 9),
+            columns=fitting,
             rowPadding=5,
         ),
         text=alt.MarkConfig(fontSize=12, color=INK),

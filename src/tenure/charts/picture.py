@@ -11,6 +11,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,18 @@ def save(chart: Any, path: str | Path, scale: float = 2.0) -> Path:
     else:
         raise BadInput(f"cannot save a chart as '{target.name}': end its name in .svg, .png or .json.")
     return target
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Within it, charts are built without Altair checking each part against its schema: a third of the time of a report.
+
+    For charts of this package, which the tests check; in a notebook the checks explain mistakes.
+    """
+    from altair.utils.schemapi import debug_mode
+
+    with debug_mode(False):
+        yield
 
 
 @cache

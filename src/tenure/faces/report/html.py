@@ -85,7 +85,7 @@ def render(story: Story, language: str = "en") -> str:
     heading = words.words("page.title_of", company=company, period=period) if company else words.words("page.title")
     known = words.words("page.known_on", day=words.day(about.known_on.date()))
     made = words.words("page.made_at", instant=words.instant(about.made_at), version=about.version)
-    footer = f"{known}. {made}. {words.words('page.timezone', timezone=about.timezone)}"
+    footer = f"{known} {made} {words.words('page.timezone', timezone=about.timezone)}"
     if about.is_provisional:
         footer += " " + words.words("page.provisional_long", period=period)
     key = "page.made_up_long" if company else "page.made_up_long_nameless"
@@ -413,12 +413,16 @@ def _meanings(teller: Teller) -> list[dict[str, str]]:
 def _drawn(picture: Picture, index: int) -> dict[str, Any]:
     from markupsafe import Markup
 
-    from tenure.charts.picture import svg
+    from tenure.charts.picture import svg, unchecked
 
     wide = narrow = None
     if picture.draw:
-        wide = Markup(embedded(svg(picture.draw(WIDE)), f"p{index}w", picture.alt))
-        narrow = Markup(embedded(svg(picture.draw(NARROW)), f"p{index}n", picture.alt))
+        with unchecked():
+            charts = [picture.draw(width) for width in (WIDE, NARROW)]
+        wide, narrow = (
+            Markup(embedded(svg(chart), f"p{index}{side}", picture.alt))
+            for chart, side in zip(charts, "wn", strict=True)
+        )
     return {
         "id": f"{picture.name.replace('_', '-')}-{index}",
         "title": picture.title,
@@ -436,10 +440,7 @@ _IDS = re.compile(r'\bid="([^"]+)"|url\(#([^)]+)\)|href="#([^"]+)"')
 
 
 def embedded(svg_text: str, prefix: str, label: str) -> str:
-    """SVG that shares a page with others: its ids are its own, it scales, it is named for who cannot see it.
-
-    The text colour of the ink is given by class, so that a dark page can turn it light.
-    """
+    """SVG that shares a page with others: its ids are its own, it scales, it is named for who cannot see it."""
     from markupsafe import escape
 
     found = _OPENING.match(svg_text)
@@ -448,8 +449,6 @@ def embedded(svg_text: str, prefix: str, label: str) -> str:
     body = svg_text[found.end() :]
     body = body.replace(' font-family="Sarabun, sans-serif"', "").replace(' pointer-events="none"', "")
     body = re.sub(r' (aria-hidden|role|aria-roledescription|aria-label)="[^"]*"', "", body)
-    body = body.replace('fill="#1d2a35"', 'fill="#1d2a35" class="ink-text"')
-    body = body.replace('stroke="#1d2a35"', 'stroke="#1d2a35" class="ink-mark"')
 
     def own(match: re.Match[str]) -> str:
         if match[1]:

@@ -150,7 +150,7 @@ def _kpis(teller: Teller, console: Console) -> None:
         if any(one.against == kind for headline in found for one in headline.comparisons)
     ]
     # Eighty columns hold one comparison beside the numbers, not three.
-    room = 3 if console.width >= 130 else 2 if console.width >= 105 else 1
+    room = 3 if console.width >= 150 else 2 if console.width >= 118 else 1
     kinds = kinds[:room]
     table = _table(console)
     table.add_column(words("kpi.metric"), no_wrap=True)
@@ -323,7 +323,7 @@ def _orders(teller: Teller, console: Console, orders: Orders, drawn: dict[str, P
     if orders.costliest and orders.costliest.rows:
         _heading(console, words.words("picture.best_title"))
         _say(console, teller.best(orders.costliest))
-        _people(teller, console, orders.costliest, "moved_on")
+        _people(teller, console, orders.costliest, "moved_on", "picture.revenue_column")
 
 
 def _history(teller: Teller, console: Console, recurring: Recurring, drawn: dict[str, Picture]) -> None:
@@ -491,11 +491,11 @@ def _trust(teller: Teller, console: Console) -> None:
     console.print(table)
     known = words.words("page.known_on", day=words.day(about.known_on.date()))
     profile = words.words("definitions.intro", profile=about.profile)
-    made_up = f" {words.words('page.made_up')}." if about.is_made_up else ""
-    console.print(Text(f"{known}. {profile}{made_up}", "dim"))
+    made_up = f"{words.words('page.made_up')} · " if about.is_made_up else ""
+    console.print(Text(f"{made_up}{known} {profile}", "dim"))
 
 
-def _people(teller: Teller, console: Console, opened: Opened, day: str) -> None:
+def _people(teller: Teller, console: Console, opened: Opened, day: str, amounts: str = "customer.mrr") -> None:
     from rich.text import Text
 
     words = teller.language
@@ -510,7 +510,7 @@ def _people(teller: Teller, console: Console, opened: Opened, day: str) -> None:
     says = any(row.reason or row.comment for row in rows)
     table = _table(console)
     table.add_column(words.words("customer.name"), max_width=28)
-    table.add_column(words.words("customer.mrr"), justify="right", no_wrap=True)
+    table.add_column(words.words(amounts), justify="right", no_wrap=True)
     table.add_column(words.words(f"customer.{day}"), justify="right", no_wrap=True)
     table.add_column(words.words("customer.plan"), max_width=22)
     if says:
@@ -533,7 +533,7 @@ def _people(teller: Teller, console: Console, opened: Opened, day: str) -> None:
     console.print(table)
     if opened.total > len(rows):
         rest = opened.total - len(rows)
-        text = Text(words.words("page.more_rows", rest, count=words.number(rest)) + ". ", "dim")
+        text = Text(words.words("page.more_rows", rest, count=words.number(rest)) + " ", "dim")
         if opened.command:
             text.append(f"{words.words('page.list_all')} {opened.command}", "dim")
         console.print(text)
