@@ -124,7 +124,10 @@ def vacuum(delta: DeltaTable, folder: Path, retention_hours: int) -> list[str]:
         raise BadInput(
             f"a vacuum keeps files for {LEAST_RETENTION_HOURS} to {MOST_RETENTION_HOURS} hours, not {retention_hours}."
         )
-    removed = delta.vacuum(retention_hours=retention_hours, dry_run=False, enforce_retention_duration=False, full=True)
+    before = {path.name for path in folder.glob("*.parquet")}
+    delta.vacuum(retention_hours=retention_hours, dry_run=False, enforce_retention_duration=False, full=True)
+    # Not what the vacuum answers: that names files which went with an earlier one, too.
+    removed = before - {path.name for path in folder.glob("*.parquet")}
     delta.update_incremental()
     delta.create_checkpoint()
     delta.cleanup_metadata()
