@@ -258,7 +258,17 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
                             value.numerator, value.denominator, value.n, reason,
                         )  # fmt: skip
                     )
-    return Answer(question, definition, cells, statements, facts)
+    return Answer(question, definition, cells, statements, facts, _notes(facts))
+
+
+def _notes(facts: Facts) -> list[str]:
+    """What a reader of these numbers should know: who is left out of them."""
+    if facts.lacks("customers", "is_test"):
+        return []
+    st = facts.statement()
+    _, left_out = facts.people(st)
+    count = facts.engine.table(st.render(f"SELECT count(*) AS n FROM {left_out}")).column(0).to_pylist()[0]
+    return [f"{count} test customer{'' if count == 1 else 's'} left out"] if count else []
 
 
 def _day_of(facts: Facts, us: int) -> int:

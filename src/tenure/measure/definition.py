@@ -17,6 +17,7 @@ class Definition:
     name: str
     title: str
     factors: tuple[tuple[str, tuple[int, int]], ...]
+    four_weeks: tuple[int, int] | None = (13, 12)
     limited_discount: bool = False
     past_due_days: int = 0
     pause_months: int = 6
@@ -39,7 +40,8 @@ def profile(name: str) -> Definition:
     return Definition(
         name=raw["name"],
         title=raw["title"],
-        factors=tuple((interval, (a, b)) for interval, (a, b) in raw["factors"].items()),
+        factors=tuple((interval, (a, b)) for interval, (a, b) in raw["factors"].items() if interval != "four_weeks"),
+        four_weeks=tuple(raw["factors"]["four_weeks"]) if "four_weeks" in raw["factors"] else None,
         **raw["counts"],
     )
 

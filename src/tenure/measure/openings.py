@@ -54,10 +54,10 @@ def cause_of(kind: str, row: dict[str, Any]) -> str:
         return ""
     if row["m0"] == 0:
         return "add_on"
-    if before["plan_id"] != after["plan_id"]:
-        return "plan"
     if (before["interval"], before["interval_count"]) != (after["interval"], after["interval_count"]):
         return "interval"
+    if before["plan_id"] != after["plan_id"]:
+        return "plan"
     if before["quantity"] != after["quantity"]:
         return "seats"
     if before["discount"] != after["discount"]:

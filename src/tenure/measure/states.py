@@ -192,9 +192,15 @@ def monthly(facts: Facts, definition: Definition, base: str) -> str:
     d = facts.engine.dialect
     factors = dict(definition.factors)
     count = "greatest(coalesce(interval_count, 1), 1)"
+    # Four weeks are billed thirteen times a year, whatever a week alone is worth (`four_weeks` in the profile).
+    fours = f"interval = 'week' AND {count} % 4 = 0"
     numerator = _case({k: v[0] for k, v in factors.items()})
-    denominator = _case({k: v[1] for k, v in factors.items()})
-    whole, over = f"({base}) * {numerator}", f"({denominator} * {count})"
+    denominator = f"{_case({k: v[1] for k, v in factors.items()})} * {count}"
+    if definition.four_weeks is not None:
+        times, months = definition.four_weeks
+        numerator = f"CASE WHEN {fours} THEN {times} ELSE {numerator} END"
+        denominator = f"CASE WHEN {fours} THEN {months} * {d.div(count, '4')} ELSE {denominator} END"
+    whole, over = f"({base}) * ({numerator})", f"({denominator})"
     rest = f"(({whole}) % {over}) * 1000000"
     cut = d.div(rest, over)
     doubled = f"2 * (({rest}) % {over})"
