@@ -23,8 +23,9 @@ _INITIALS = ("id", "usd", "mrr", "csat")
 _NOTE = """# Made up
 
 Nobody in these files exists. They were made by Tenure's company simulator, from a seed, to show and to test what Tenure
-does. Every row says so (`source` is `simulator`), the customers are called "Made-up Co. 0042" and write from
-`made-up.example`; rivals, reviews, exchange rates and prices are made up too. Numbers from here are no findings.
+does. The files' names say so, and with them every row of a lake they are loaded into; the customers are called
+"Made-up Co. 0042" and write from `made-up.example`; rivals, reviews, exchange rates and prices are made up too.
+Numbers from here are no findings.
 
     {company}
 
@@ -39,13 +40,13 @@ class _Writer:
     """One table's file, appended to piece by piece; Arrow pieces are gathered into row groups of a decent size."""
 
     def __init__(self, path: Path, table: str, format: str) -> None:
-        self.path, self._format, self._fields = path, format, schema(table)
+        self.path, self._format, self._fields = path, format, _own(schema(table).empty_table()).schema
         self._waiting: list[pa.Table] = []
         self._rows = 0
         self._file: Any = None
 
     def add(self, piece: pa.Table) -> None:
-        self._waiting.append(piece)
+        self._waiting.append(_own(piece))
         self._rows += piece.num_rows
         if self._rows >= _GROUP:
             self._write()
@@ -68,6 +69,11 @@ class _Writer:
         if self._waiting or self._file is None:
             self._write()
         self._file.close()
+
+
+def _own(rows: pa.Table) -> pa.Table:
+    """Without `source`: a file does not say where it comes from, whoever loads it does (by the file's name)."""
+    return rows.drop_columns(["source"]) if "source" in rows.column_names else rows
 
 
 def header(column: str) -> str:
@@ -100,8 +106,8 @@ def write_files(
         (folder / "truth").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Failed(f"cannot write into {folder}: {error.strerror or error}; choose another folder") from error
-    paths = {name: folder / f"{name}.{format}" for name in FACTS}
-    paths |= {name: folder / "truth" / f"{name.removeprefix('truth_')}.{format}" for name in TRUTHS}
+    paths = {name: folder / f"made-up-{name}.{format}" for name in FACTS}
+    paths |= {name: folder / "truth" / f"made-up-{name.removeprefix('truth_')}.{format}" for name in TRUTHS}
     writers = {name: _Writer(path, name, format) for name, path in paths.items()}
     try:
         for name, rows in simulate(company, progress):

@@ -342,7 +342,9 @@ class Walk(Decisions):
             (INCIDENT, e.incident_told, e.incident, self.incident_step, self.cluster_b),
             (REMOVAL, e.removal_announced, e.removal_effective, self.removal_step, self.classic),
         ):  # fmt: skip
-            w = np.flatnonzero(here & whom & (t0 <= announced) & (announced < t1) & (self.start_at <= announced))
+            # Once each: whoever moves its billing day could meet the day twice.
+            new = here & whom & (step_of < 0)
+            w = np.flatnonzero(new & (t0 <= announced) & (announced < t1) & (self.start_at <= announced))
             step_of[w] = m
             when = np.full(len(w), effective)
             if change == PRICE_CHANGE:

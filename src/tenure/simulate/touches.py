@@ -55,7 +55,9 @@ def _mails(lives: Lives, chance: Chance, months: Months, events: Calendar) -> li
     first_failures = lives.payments
     failed = (first_failures["code"] >= 0) & (first_failures["attempt"] == 1)
     rows = first_failures["invoice"][failed]
-    sent.append((CARD_FAILED, lives.invoices["who"][rows], first_failures["at"][failed] + 5 * SECOND))
+    # One mail, also where two subscriptions are charged to one card.
+    told, told_at = np.unique(np.stack([lives.invoices["who"][rows], first_failures["at"][failed]]), axis=1)
+    sent.append((CARD_FAILED, told, told_at + 5 * SECOND))
     called = lives.check_ins["treated"]
     sent.append((CHECK_IN, lives.check_ins["who"][called], lives.check_ins["at"][called]))
     asked = lives.exits["actor"] == CUSTOMER
