@@ -9,7 +9,7 @@ import typer
 
 from tenure.faces.cli import places
 from tenure.faces.cli.ending import BAD_INPUT, Ended, say
-from tenure.faces.cli.outputs import Format, as_csv, as_json, put
+from tenure.faces.cli.outputs import Format, as_csv, as_json, flattened, put
 
 app = typer.Typer(
     name="tenure",
@@ -185,6 +185,14 @@ def load(
 
 # -------------------------------------------------------------------------------------------------------- measure
 
+CurrencyOption = Annotated[
+    str | None,
+    typer.Option(metavar="CUR", help="Reporting currency, or `each` [default: the workspace's, else each]."),
+]
+KnownOnOption = Annotated[
+    str | None, typer.Option(metavar="DATE", help="Only what was recorded by the end of it [default: now].")
+]
+EngineOption = Annotated[str | None, typer.Option(metavar="ENGINE", help="duckdb or spark [default: the workspace's].")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Metrics, as --list names them.")]
 
 
@@ -206,13 +214,8 @@ def metrics(
     profile: Annotated[
         str | None, typer.Option(metavar="NAME", help="Definition profile [default: the workspace's].")
     ] = None,
-    currency: Annotated[
-        str | None,
-        typer.Option(metavar="CUR", help="Reporting currency, or `each` [default: the workspace's, else each]."),
-    ] = None,
-    known_on: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Only what was recorded by the end of it [default: now].")
-    ] = None,
+    currency: CurrencyOption = None,
+    known_on: KnownOnOption = None,
     engine: Annotated[
         str | None, typer.Option(metavar="ENGINE", help="duckdb or spark [default: the workspace's].")
     ] = None,
@@ -262,13 +265,13 @@ def metrics(
     if sql:
         put(answer.sql())
     elif customers:
-        _people(people, period, format)
+        _people(people, period, shop.settings.timezone, format)
     elif format is Format.json:
         put(as_json(answer.rows()))
     elif format is Format.csv:
-        put(as_csv(*numbers.flattened(answer.rows(), tuple(by or ()))))
+        put(as_csv(*flattened(numbers.KEYS, answer.rows(), tuple(by or ()))))
     else:
-        remarks = list(answer.notes) + (["This company is made up."] if shop.settings.made_up else [])
+        remarks = [*answer.notes, *_remarks(shop, known_on, answer.definition.name)]
         rows = answer.rows()
         put(
             numbers.as_table(rows, period, tuple(by or ()), remarks)
@@ -277,8 +280,23 @@ def metrics(
         )
 
 
-def _people(rows: list[dict[str, Any]], grain: str, format: Format) -> None:
+def _remarks(shop: Any, known_on: str | None, profile: str | None = None) -> list[str]:
+    """What stands under every table: whose definition, what was known, and whether the company is made up."""
+    found = []
+    profile = profile or shop.settings.profile
+    if profile != "tenure" or shop.settings.definition:
+        changed = " with choices of the company's own" if shop.settings.definition else ""
+        found.append(f"Counted by the profile {profile}{changed}.")
+    if known_on is not None:
+        found.append(f"As known on {known_on}.")
+    if shop.settings.made_up:
+        found.append("This company is made up.")
+    return found
+
+
+def _people(rows: list[dict[str, Any]], grain: str, timezone: str, format: Format) -> None:
     from tenure.faces.cli import numbers
+    from tenure.kernel.time import zone
 
     for row in rows:
         for name in ("amount", "opening"):
@@ -288,7 +306,7 @@ def _people(rows: list[dict[str, Any]], grain: str, format: Format) -> None:
     elif format is Format.csv:
         put(as_csv(numbers.PEOPLE_KEYS, rows))
     else:
-        put(numbers.people_table(rows, grain, 100) if rows else "There is nobody in these numbers.")
+        put(numbers.people_table(rows, grain, zone(timezone), 100) if rows else "There is nobody in these numbers.")
 
 
 def _list(chosen: list[Any], format: Format) -> None:
@@ -308,6 +326,102 @@ def _list(chosen: list[Any], format: Format) -> None:
             put(wrapped(f"= {metric.formula}", indent=" " * (len(first) + 2), first=" " * len(first)))
 
 
+@app.command()
+def cohorts(
+    context: typer.Context,
+    measure: Annotated[str, typer.Option(metavar="WHAT", help="customers or revenue.")] = "customers",
+    period: Annotated[
+        str, typer.Option(metavar="GRAIN", help="Length of a cohort and of a step: day to year.")
+    ] = "month",
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="DATE", help="Last period, included whole [default: the last known].")
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A triangle per customer's column or trait; repeatable.")
+    ] = None,
+    currency: CurrencyOption = None,
+    known_on: KnownOnOption = None,
+    engine: EngineOption = None,
+    format: FormatOption = Format.table,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Compare generations: how much of those who came in a period is still there, period by period."""
+    from tenure.faces.cli import progress, triangles
+
+    shop = _shop(context, workspace)
+    with progress.shown("measuring"):
+        found = shop.cohorts(
+            measure, period=period, until=until, by=tuple(by or ()), currency=currency, known_on=known_on, engine=engine
+        )
+    if format is Format.json:
+        put(as_json(triangles.as_rows(found)))
+    elif format is Format.csv:
+        put(as_csv(*flattened(triangles.KEYS, triangles.as_rows(found), tuple(by or ()))))
+    elif any(one.triangle.values for one in found):
+        remarks = [*_survivors(shop, until, known_on, engine), *_remarks(shop, known_on)]
+        put(triangles.as_table(found, period, remarks))
+    else:
+        put("There is nobody to count in this history.")
+
+
+def _survivors(shop: Any, until: str | None, known_on: str | None, engine: str | None) -> list[str]:
+    """A caution where the first cohorts look loyal only because nobody who left before some day was kept."""
+    from datetime import timedelta
+
+    from tenure.faces.cli.curves import survivors_only
+    from tenure.kernel.time import whole_days
+    from tenure.measure.cohorts import history
+    from tenure.measure.lifetimes import exposure_start
+
+    facts = shop.facts(known_on, engine)
+    span = history(facts)
+    if span is None:
+        return []
+    after = whole_days(until)[1] if until else span[1] + timedelta(days=1)
+    since, snapshot = exposure_start(facts, shop.definition(), after)
+    if since is None:
+        return []
+    if snapshot:
+        return ["All who left did so at one time: this is a snapshot, and says little of earlier generations."]
+    return [f"{survivors_only(since)} Older cohorts look more loyal than they were."]
+
+
+@app.command()
+def survival(
+    context: typer.Context,
+    unit: Annotated[str, typer.Option(metavar="UNIT", help="Tenure in whole units: month or day.")] = "month",
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="DATE", help="As seen at its end [default: the last day known].")
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A curve per customer's column or trait; repeatable.")
+    ] = None,
+    from_birth: Annotated[
+        bool, typer.Option("--from-birth", help="Count everybody from the first day, even where leavers are missing.")
+    ] = False,
+    known_on: KnownOnOption = None,
+    engine: EngineOption = None,
+    format: FormatOption = Format.table,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Ask how long customers stay: the share still there after each month of tenure, those still here counted too."""
+    from tenure.faces.cli import curves, progress
+
+    shop = _shop(context, workspace)
+    with progress.shown("measuring"):
+        found = shop.lives(
+            unit=unit, until=until, by=tuple(by or ()), from_birth=from_birth, known_on=known_on, engine=engine
+        )
+    if format is Format.json:
+        put(as_json(curves.as_rows(found)))
+    elif format is Format.csv:
+        put(as_csv(*flattened(curves.KEYS, curves.as_rows(found), tuple(by or ()))))
+    elif any(len(one.counts.time) for one in found):
+        put(curves.as_table(found, _remarks(shop, known_on)))
+    else:
+        put("There is nobody to watch in this history.")
+
+
 # --------------------------------------------------------------------------------------------------------- report
 
 
@@ -322,31 +436,47 @@ def report(
         str | None,
         typer.Option("--as-of", metavar="MONTH", help="The month it is about [default: the last whole one]."),
     ] = None,
-    known_on: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Only what was recorded by the end of it [default: now].")
-    ] = None,
-    currency: Annotated[
-        str | None, typer.Option(metavar="CUR", help="Reporting currency, or `each` [default: the workspace's].")
-    ] = None,
+    known_on: KnownOnOption = None,
+    currency: CurrencyOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Tell the whole story: what churn is, why it moved, who left, who is leaving; in the terminal and as a page."""
+    from tenure.app.report import story
     from tenure.faces.cli import progress
+    from tenure.faces.report.sentences import report_language
 
+    report_language(language)  # a language nobody speaks is refused before anything is measured
     shop = _shop(context, workspace)
     with progress.shown("measuring") as moved:
-        story = shop.report(
-            out=out, language=language, month=as_of, known_on=known_on, currency=currency, progress=moved
-        )
-    _print_story(story, language)
+        told = story(shop, month=as_of, known_on=known_on, currency=currency, progress=moved)
+        if out is not None:
+            moved("drawing the page")
+            _write_page(told, out, language)
+    _print_story(told, language)
     if out is not None:
         put(f"\nThe page: {out}")
 
 
-def _print_story(story: Any, language: str) -> None:
+def _write_page(told: Any, out: Path, language: str) -> None:
+    """Writes the report's page whole or not at all: who has the old one open keeps it until the new one is there."""
+    import os
+
+    from tenure.faces.report.html import render
+
+    page = render(told, language)
+    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        beside.write_text(page, encoding="utf-8")
+        beside.replace(out)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _print_story(told: Any, language: str) -> None:
+    from tenure.faces.cli.layout import console
     from tenure.faces.report.terminal import print_report
 
-    print_report(story, language)
+    print_report(told, console(), language)
 
 
 @app.command()
@@ -359,22 +489,27 @@ def demo(
     import shlex
 
     from tenure.app.demo import run
+    from tenure.app.report import story
     from tenure.faces.cli import progress
 
     place = folder or workspace or context.obj or Path("demo")
     page = place / "report.html"
     with progress.shown("making up a company") as moved:
-        shop = run(place, moved)
-        story = shop.report(out=page, language="en", month=None, known_on=None, currency=None, progress=moved)
-    _print_story(story, "en")
+        shop = run(place, progress=moved)
+        told = story(shop, progress=moved)
+        moved("drawing the page")
+        _write_page(told, page, "en")
+    _print_story(told, "en")
     option = f"-w {shlex.quote(str(place))}"
+    month, year = f"{told.about.period.start:%Y-%m}", f"{told.about.period.start:%Y}"
     put(
         f"\nThe page: {page}\n"
         "Try next:\n"
-        f"  tenure {option} metrics customer_churn_rate --from 2025 --to 2025 --by plan_id\n"
-        f"  tenure {option} metrics mrr_churn --from 2025-12 --customers\n"
-        f"  tenure {option} report --language th --out report-th.html\n"
-        f"  tenure {option} doctor"
+        f"  tenure {option} metrics customer_churn_rate --from {year}-01 --to {month} --by plan_id\n"
+        f"  tenure {option} metrics mrr_churn --from {month} --customers\n"
+        f"  tenure {option} cohorts --period quarter\n"
+        f"  tenure {option} survival --by channel\n"
+        f"  tenure {option} report --language th --out report-th.html"
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tenure.faces.cli.layout import Column, table, wrapped
-from tenure.lake.tables import TABLES, all_columns
 
 if TYPE_CHECKING:
     from tenure.app.workspace import Workspace
@@ -20,13 +19,13 @@ def held_back(shop: Workspace, file: str | None = None, meant_for: str | None = 
     if not snapshot.rows:
         return []
     engine = shop.engine("duckdb")
-    source = engine.source("quarantine", snapshot.files, all_columns(TABLES["quarantine"]), snapshot.all_null)
     literal = engine.dialect.literal
+    source = f"read_parquet([{', '.join(literal(path) for path in snapshot.files)}], union_by_name = true)"
     where = [
         f'"{name}" = {literal(value)}' for name, value in (("file", file), ("table", meant_for)) if value is not None
     ]
     names = ", ".join(f'"{name}"' for name in KEYS)
-    sql = f"SELECT {names} FROM ({source}) AS q" + (f" WHERE {' AND '.join(where)}" if where else "")
+    sql = f"SELECT {names} FROM {source} AS q" + (f" WHERE {' AND '.join(where)}" if where else "")
     rows = engine.table(f'{sql} ORDER BY loaded_at DESC, "file", line, "column"').to_pylist()
     return rows
 

@@ -7,6 +7,10 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # As wide as a table may be where nobody knows the width of the paper.
 PIPE_WIDTH = 100
@@ -125,6 +129,19 @@ def strong(text: str) -> str:
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
         return f"\x1b[1m{text}\x1b[0m"
     return text
+
+
+def console() -> Console:
+    """Where tables that Rich draws go: as wide as the paper, coloured on a terminal only."""
+    from rich.console import Console
+
+    class Page(Console):
+        """A console that tells when nobody reads on, instead of ending the process itself."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Page(width=min(width(), 120), highlight=False)
 
 
 def wrapped(text: str, room: int | None = None, indent: str = "", first: str | None = None) -> str:

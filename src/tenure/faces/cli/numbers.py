@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tenure.faces.cli.layout import Column, table, table_width, width, wrapped
 from tenure.kernel import money
@@ -60,6 +62,9 @@ def fraction(row: dict[str, Any]) -> str:
     return f"{part(top)} of {part(bottom)}" if row["unit"] == "rate" else f"{part(top)} / {part(bottom)}"
 
 
+_SMALL_BASE = re.compile(r"small base: [\d,]+ (.+?) \(under (\d+)\)")
+
+
 @dataclass
 class Footnotes:
     """Reasons under a table, each once and numbered in the order in which they are met."""
@@ -70,6 +75,8 @@ class Footnotes:
         """The mark of a reason, '' without one."""
         if not reason:
             return ""
+        # One note for all small bases; how small each is stands in its interval and in the machine formats.
+        reason = _SMALL_BASE.sub(r"small base: under \2 \1", reason)
         return f"[{self.found.setdefault(reason, len(self.found) + 1)}]"
 
     def text(self, room: int) -> str:
@@ -168,17 +175,6 @@ def _series(rows: Sequence[dict[str, Any]], name: str, key: Any, alone: bool, no
     return _Series(tuple(columns), {key(row): tuple(line) for row, line in zip(rows, lines, strict=True)})
 
 
-def flattened(rows: Sequence[dict[str, Any]], by: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
-    """The rows for CSV: JSON's columns, the segment's in place of `segment` as `segment.NAME`."""
-    parts = [f"segment.{name}" for name in by] or ["segment"]
-    columns = [column for key in KEYS for column in (parts if key == "segment" else [key])]
-    flat = []
-    for row in rows:
-        inner = {f"segment.{name}": value for name, value in (row["segment"] or {}).items()}
-        flat.append({**{k: v for k, v in row.items() if k != "segment"}, **inner})
-    return columns, flat
-
-
 PEOPLE_KEYS = (
     "metric", "period_start", "segment", "customer_id", "name", "currency", "amount", "opening", "at", "what",
 )  # fmt: skip
@@ -192,8 +188,8 @@ def trimmed(value: Decimal | None, currency: str | None) -> Decimal | None:
     return rounded if rounded == value else value.normalize()
 
 
-def people_table(rows: Sequence[dict[str, Any]], grain: str, limit: int) -> str:
-    """The customers behind numbers, for people: who, how much, when and by what movement."""
+def people_table(rows: Sequence[dict[str, Any]], grain: str, tz: ZoneInfo, limit: int) -> str:
+    """The customers behind numbers, for people: who, how much, when (in the zone) and by what movement."""
     several = len({row["metric"] for row in rows}) > 1
     shown = rows[:limit]
     has = {
@@ -222,7 +218,7 @@ def people_table(rows: Sequence[dict[str, Any]], grain: str, limit: int) -> str:
         line += [row["name"] or ""] if has["name"] else []
         line += [sum_of(row["opening"], row["currency"])] if has["opening"] else []
         line += [sum_of(row["amount"], row["currency"])] if has["amount"] else []
-        line += ["" if row["at"] is None else row["at"].strftime("%Y-%m-%d %H:%M")] if has["at"] else []
+        line += ["" if row["at"] is None else row["at"].astimezone(tz).strftime("%Y-%m-%d %H:%M")] if has["at"] else []
         line += [row["what"] or ""] if has["what"] else []
         lines.append(line)
     text = table(columns, lines)

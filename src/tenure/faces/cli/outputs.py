@@ -80,3 +80,16 @@ def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     for row in rows:
         writer.writerow([cell(row.get(name)) for name in columns])
     return target.getvalue()
+
+
+def flattened(
+    keys: Sequence[str], rows: Iterable[Mapping[str, Any]], by: Sequence[str]
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Columns and rows for CSV: JSON's, with `segment.NAME` for every part of the segment in place of `segment`."""
+    parts = [f"segment.{name}" for name in by] or ["segment"]
+    columns = [column for key in keys for column in (parts if key == "segment" else [key])]
+    flat = []
+    for row in rows:
+        inner = {f"segment.{name}": value for name, value in (row["segment"] or {}).items()}
+        flat.append({**{name: value for name, value in row.items() if name != "segment"}, **inner})
+    return columns, flat

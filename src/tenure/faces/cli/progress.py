@@ -16,10 +16,10 @@ def watched() -> bool:
 
 
 @contextmanager
-def shown(first: str) -> Iterator[Progress | None]:
-    """A callback that moves a bar on the terminal, or None where nobody looks."""
+def shown(first: str) -> Iterator[Progress]:
+    """A callback that moves a bar on the terminal, or does nothing where nobody looks."""
     if not watched():
-        yield None
+        yield lambda *told: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
