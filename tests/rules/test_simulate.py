@@ -444,6 +444,15 @@ def test_some_rows_are_recorded_days_late(facts: Facts) -> None:
     assert 0.015 < share < 0.05
 
 
+def test_states_for_every_renewal_say_nothing_new() -> None:
+    # Some billing systems write them; MRR must not care.
+    terse = gathered(Company(customers=60, months=12, usage="none", mistakes=0.0))
+    wordy = gathered(Company(customers=60, months=12, usage="none", mistakes=0.0, renewal_rows=True))
+    assert wordy["subscription_states"].num_rows > 1.5 * terse["subscription_states"].num_rows
+    assert wordy["truth_mrr"].equals(terse["truth_mrr"])
+    assert wordy["truth_hazards"].equals(terse["truth_hazards"])
+
+
 # --- believable -------------------------------------------------------------------------------------------------------
 
 
