@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenure.app import story as s
@@ -117,15 +116,6 @@ def story(
         found = replace(found, orders=_orders(facts, after))
     progress("coverage")
     return replace(found, trust=trust(facts, survivors, tuple(notes)), definitions=_definitions(found))
-
-
-def write(shop: Workspace, out: str | Path, *, language: str = "en", **options: Any) -> s.Story:
-    """Writes the report as one self-contained HTML file and returns what it says."""
-    from tenure.faces.report import html
-
-    told = story(shop, **options)
-    Path(out).write_text(html.render(told, language), encoding="utf-8")
-    return told
 
 
 def _version() -> str:

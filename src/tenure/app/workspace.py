@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenure.app import settings as settings_file
 from tenure.errors import BadInput, BadPeriod
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tenure.measure.definition import Definition
     from tenure.measure.lifetimes import Lives
     from tenure.measure.orders import OrderHistory
+
+T = TypeVar("T")
 
 
 def open(folder: str | Path = ".", *, create: bool = False, **options: Any) -> Workspace:  # noqa: A001
@@ -94,6 +96,12 @@ class Workspace:
 
         return Facts(self.lake, self.engine(engine), self.known_before(known_on), zone(self.settings.timezone))
 
+    def _again(self, attempt: Callable[[], T]) -> T:
+        """The answer; asked once more on a fresh look at the lake if a file of the first look has been vacuumed."""
+        from tenure.lake.lost_files import retry_lost_file
+
+        return retry_lost_file(attempt)
+
     def load(
         self,
         table: str,
@@ -154,7 +162,7 @@ class Workspace:
         if reporting is not None:
             reporting = None if reporting.lower() == "each" else reporting.upper()
         question = Question(tuple(names), first, after, period, by, reporting, intervals)
-        return ask(self.facts(known_on, engine), self.definition(profile), question)
+        return self._again(lambda: ask(self.facts(known_on, engine), self.definition(profile), question))
 
     def movements(
         self,
@@ -169,7 +177,9 @@ class Workspace:
         from tenure.measure.openings import movement_rows
 
         first, after = whole_days(since)[0], whole_days(until or since)[1]
-        return movement_rows(self.facts(known_on, engine), self.definition(profile), first, after)
+        return self._again(
+            lambda: movement_rows(self.facts(known_on, engine), self.definition(profile), first, after)
+        )
 
     def cohorts(
         self,
@@ -232,16 +242,10 @@ class Workspace:
         """What customers without a contract bought, per currency; see measure.orders.order_history."""
         from tenure.measure.orders import order_history
 
-        return order_history(self.facts(known_on, engine), grain=period)
+        return self._again(lambda: order_history(self.facts(known_on, engine), grain=period))
 
     def story(self, **options: Any) -> Story:
         """Everything the report says, as plain data; options as in app.report.story (month, known_on, currency, ...)."""
         from tenure.app.report import story
 
-        return story(self, **options)
-
-    def report(self, out: str | Path, *, language: str = "en", **options: Any) -> Story:
-        """Writes the report as one self-contained HTML file and returns what it says."""
-        from tenure.app.report import write
-
-        return write(self, out, language=language, **options)
+        return self._again(lambda: story(self, **options))

@@ -82,7 +82,9 @@ class DuckDB:
         if not files:
             empty = ", ".join(f"CAST(NULL AS {column.sql_type}) AS {column.name}" for column in columns)
             return f"SELECT {empty} WHERE 1 = 0"
-        listed = ", ".join(self.dialect.literal(path) for path in files)
+        # A folder's name may hold what DuckDB would take for a pattern.
+        plain = str.maketrans({"[": "[[]", "*": "[*]", "?": "[?]"})
+        listed = ", ".join(self.dialect.literal(path.translate(plain)) for path in files)
         return f"SELECT {_select_list(columns, all_null, None)} FROM read_parquet([{listed}], union_by_name = true)"
 
     def table(self, sql: str) -> pa.Table:
