@@ -74,7 +74,7 @@ def save(chart: Any, path: str | Path, scale: float = 2.0) -> Path:
 
 @contextmanager
 def unchecked() -> Iterator[None]:
-    """Within it, charts are built without Altair checking each part against its schema: a third of the time of a report.
+    """Within it Altair builds charts without checking each part against its schema: a third of the time of a report.
 
     For charts of this package, which the tests check; in a notebook the checks explain mistakes.
     """

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from tenure import charts
-from tenure.app.story import Cohorts, Hazard, Layer, Orders, Recurring, SegmentTable, Survival
+from tenure.app.story import Cohorts, Hazard, Headline, Layer, Orders, Recurring, SegmentTable, Survival
 from tenure.charts.look import KINDS
 from tenure.faces.report.quoting import NAME_LENGTH, quoted
 from tenure.faces.report.sentences import Sentence, Teller, Told
@@ -47,6 +47,10 @@ def pictures(teller: Teller) -> list[Picture]:
     found: list[Picture] = []
     for recurring in story.recurring:
         found.extend(_recurring(teller, recurring))
+    # One rate is drawn over time: the first that has a history with intervals (customer churn, as a rule).
+    told = next((one for one in story.rates if sum(point.low is not None for point in one.history) > 2), None)
+    if told:
+        found.append(_rate(teller, told))
     for orders in story.orders:
         found.extend(_orders(teller, orders))
     found.extend(_cohorts(teller, cohorts) for cohorts in story.cohorts if cohorts.rows)
@@ -137,6 +141,41 @@ def _recurring(teller: Teller, recurring: Recurring) -> list[Picture]:
     if recurring.layers:
         found.append(_layers(teller, recurring.layers, currency, "layers"))
     return found
+
+
+def _rate(teller: Teller, headline: Headline) -> Picture:
+    words, code = teller.language.words, teller.language.code
+    metric, unit = headline.figure.metric, headline.figure.unit
+    known = [float(point.value) for point in headline.history if point.value is not None]
+    target = next((one.then.value for one in headline.comparisons if one.against == "target"), None)
+    grain = headline.figure.period.grain
+    rows = [
+        {"period": point.period.start, "value": point.value, "low": point.low, "high": point.high}
+        for point in headline.history
+    ]
+    values: dict[str, Told | str] = {
+        "metric": teller.title(metric),
+        "now": teller.figure(headline.figure),
+        "count": teller.count(len(known)),
+        "low": Told(teller.value(min(known), unit)),
+        "high": Told(teller.value(max(known), unit)),
+    }
+    return Picture(
+        "rate",
+        words("picture.rate_title", metric=teller.title(metric)),
+        (Sentence(teller.language.template("picture.rate"), values),),
+        words("picture.rate_alt"),
+        lambda width: charts.rate_over_time(rows, None if target is None else float(target), code, grain, width),
+        (words("picture.period"), teller.title(metric), words("kpi.interval")),
+        tuple(
+            (
+                teller.period(point.period, short=True),
+                teller.value(point.value, unit),
+                _range(teller, point.low, point.high),
+            )
+            for point in headline.history[-MOST_ROWS:]
+        ),
+    )
 
 
 def _layers(teller: Teller, layers: Sequence[Layer], currency: str, sentence: str) -> Picture:

@@ -333,6 +333,8 @@ class Teller:
             )
             for headline, comparison in real
         )
+        if len(tested) == 1:
+            return [self._say("noise.only_real", names=names)], rows
         count, every = self.count(len(real)), self.count(len(tested))
         return [self._say("noise.some_real", len(real), count=count, all=every, names=names)], rows
 
