@@ -9,7 +9,7 @@ Importing the package is quick; engines and file formats are imported when they 
 
 from __future__ import annotations
 
-from tenure.app.workspace import Workspace, open  # noqa: A004
+from tenure.app.workspace import Workspace, open
 from tenure.errors import BadInput, TenureError
 
 __version__ = "0.1.0"

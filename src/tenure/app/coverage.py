@@ -82,9 +82,15 @@ def _coverage(facts: Facts, table: str, quarantined: int) -> FactCoverage:
         return None if us is None else from_micros(int(us)).astimezone(zone).date()
 
     return FactCoverage(
-        table, int(row["n"]), row["customers"], day(row["a"]), day(row["b"]),
-        int(row["derived"] or 0), int(row["assumed"] or 0), quarantined,
-    )  # fmt: skip
+        table,
+        int(row["n"]),
+        row["customers"],
+        day(row["a"]),
+        day(row["b"]),
+        int(row["derived"] or 0),
+        int(row["assumed"] or 0),
+        quarantined,
+    )
 
 
 def _quarantined(facts: Facts) -> dict[str, int]:

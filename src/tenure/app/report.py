@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -30,8 +30,15 @@ COHORTS_SHOWN = 18  # monthly rows of a heat map; longer histories are shown by 
 FLOWS = ("new", "reactivation", "resume", "expansion", "contraction", "pause", "churn")
 LOSSES = ("contraction", "pause", "churn")
 RATES = ("customer_churn_rate", "gross_mrr_churn_rate", "net_mrr_churn_rate", "nrr_12m", "grr_12m")
-_COUNTED = ("customers", "customers_churned", "customers_new", "customers_churned_voluntary",
-            "customers_churned_involuntary", "customers_churned_other", "customers_churned_unknown")  # fmt: skip
+_COUNTED = (
+    "customers",
+    "customers_churned",
+    "customers_new",
+    "customers_churned_voluntary",
+    "customers_churned_involuntary",
+    "customers_churned_other",
+    "customers_churned_unknown",
+)
 _ASKED = ("mrr", "mrr_opening", *(f"mrr_{kind}" for kind in FLOWS), "mrr_fx", *RATES, *_COUNTED)
 
 Progress = Callable[[str], None]
@@ -73,8 +80,8 @@ def story(
     bought = orders.span(facts)
     if subscribed is None and bought is None:
         raise BadInput(
-            "there is nothing to report on: load subscriptions, orders, a spreadsheet of MRR or a snapshot first, such as "
-            "`tenure load subscriptions FILE`; `tenure demo` shows the whole on a made-up company"
+            "there is nothing to report on: load subscriptions, orders, a spreadsheet of MRR or a snapshot first, "
+            "such as `tenure load subscriptions FILE`; `tenure demo` shows the whole on a made-up company"
         )
     first, after = _month(month, facts, subscribed, bought)
     reporting = (currency or shop.settings.currency or "").upper() or None
@@ -145,8 +152,10 @@ def _month(
     first = floor_day(last, "month")
     today = (facts.known_before - timedelta(microseconds=1)).astimezone(facts.timezone).date()
     earliest = min(span[0] for span in (subscribed, bought) if span is not None)
-    # A month counts as told when the data reaches its last days, or when it is told by its first (a spreadsheet of months).
-    told = last >= add_months(first, 1) - timedelta(days=_CLOSE_TO_END) or (last == first and bought is None and _monthly(facts))
+    # A month counts as told when the data reaches its last days, or when it is told by its first day (a spreadsheet).
+    told = last >= add_months(first, 1) - timedelta(days=_CLOSE_TO_END) or (
+        last == first and bought is None and _monthly(facts)
+    )
     if (add_months(first, 1) > today or not told) and add_months(first, -1) >= floor_day(earliest, "month"):
         first = add_months(first, -1)
     return first, add_months(first, 1)
@@ -171,10 +180,16 @@ def _monthly(facts: Facts) -> bool:
 def _rules(definition: Definition) -> tuple[tuple[str, str], ...]:
     return (
         ("limited discounts", "lower MRR" if definition.limited_discount else "do not lower MRR"),
-        ("past due", f"lost after {definition.past_due_days} days" if definition.past_due_days else "counts until it ends"),
+        (
+            "past due",
+            f"lost after {definition.past_due_days} days" if definition.past_due_days else "counts until it ends",
+        ),
         ("pause", f"becomes a loss after {definition.pause_months} months"),
         ("grouping", f"changes within {definition.grouping_minutes} minutes of one day are one movement"),
-        ("return", f"within {definition.gap_days} days is no loss" if definition.gap_days else "on the same day is no loss"),
+        (
+            "return",
+            f"within {definition.gap_days} days is no loss" if definition.gap_days else "on the same day is no loss",
+        ),
     )
 
 
@@ -283,9 +298,7 @@ def _figure(cell: Cell, profile: str) -> s.Figure:
     )
 
 
-def _headline(
-    scope: _Scope, cells: _Cells, name: str, currency: str | None, opened: s.Opened | None
-) -> s.Headline:
+def _headline(scope: _Scope, cells: _Cells, name: str, currency: str | None, opened: s.Opened | None) -> s.Headline:
     cell = cells.at(name, scope.first, currency)
     assert cell is not None
     now = _figure(cell, scope.definition.name)
@@ -300,7 +313,9 @@ def _headline(
         goal = Decimal(str(target)) if now.unit == "money" else target
         then = replace(now, value=goal, low=None, high=None, numerator=None, denominator=None, n=None)
         difference = now.value - goal  # type: ignore[operator]
-        low, high = (None, None) if now.low is None or now.high is None else (float(now.low) - target, float(now.high) - target)
+        low, high = (
+            (None, None) if now.low is None or now.high is None else (float(now.low) - target, float(now.high) - target)
+        )
         comparisons.append(s.Comparison("target", then, difference, low, high))
     history = tuple(
         s.Point(f.period, f.value, f.low, f.high)
@@ -399,17 +414,20 @@ def _recurring(
     lines = []
     for kind, amount in now.amounts.items():
         rows = by_kind.get(kind, [])
-        causes: Counter[str] = Counter()
+        causes: dict[str, Decimal] = defaultdict(Decimal)
         for value, row in rows:
             if row["cause"]:
-                causes[row["cause"]] += value  # type: ignore[assignment]
+                causes[row["cause"]] += value
         ranked = sorted(((c, _cents(v, currency)) for c, v in causes.items()), key=lambda x: -abs(x[1]))
         opened = _opened(scope, rows, people, currency, kind)
         lines.append(
             s.MovementLine(
-                kind, amount, None if kind == "fx" else len({row["customer_id"] for _, row in rows}),
-                tuple(ranked) if kind in ("expansion", "contraction") else (), opened if rows else None,
-            )  # fmt: skip
+                kind,
+                amount,
+                None if kind == "fx" else len({row["customer_id"] for _, row in rows}),
+                tuple(ranked) if kind in ("expansion", "contraction") else (),
+                opened if rows else None,
+            )
         )
     every = [pair for rows in by_kind.values() for pair in rows]
     headline = _headline(scope, cells, "mrr", currency, _opened(scope, every, people, currency, "net_new"))
@@ -465,11 +483,19 @@ def _opened(
         last = by_customer[customer][-1][1]
         shown.append(
             _row(
-                people, scope.facts, customer, change=_cents(sums[customer], currency), currency=currency,
-                on=last["at"].astimezone(scope.facts.timezone).date(), plan=last["plan_before"] or last["plan_after"] or "",
-                plan_after=last["plan_after"] or "", cause=last["cause"], reason=last["reason"] or "",
-                comment=last["comment"] or "", how=_how(last["how"]),
-            )  # fmt: skip
+                people,
+                scope.facts,
+                customer,
+                change=_cents(sums[customer], currency),
+                currency=currency,
+                on=last["at"].astimezone(scope.facts.timezone).date(),
+                plan=last["plan_before"] or last["plan_after"] or "",
+                plan_after=last["plan_after"] or "",
+                cause=last["cause"],
+                reason=last["reason"] or "",
+                comment=last["comment"] or "",
+                how=_how(last["how"]),
+            )
         )
     month = scope.first.strftime("%Y-%m")
     return s.Opened(tuple(shown), len(ranked), f"tenure metrics mrr_{kind} --from {month} --to {month} --customers")
@@ -530,9 +556,9 @@ def _leavers(scope: _Scope, moved: Sequence[dict[str, Any]], people: dict[str, d
             total = None if amount is None or total is None else total - amount
         lost[customer] = (total, shown)
     if scope.currency is not None:
-        mrr = {scope.currency: sum((v for v, _ in lost.values() if v is not None), Decimal(0))}  # type: ignore[assignment]
+        mrr = {scope.currency: sum((v for v, _ in lost.values() if v is not None), Decimal(0))}
     ranked = sorted(by_customer, key=lambda c: (-(lost[c][0] or Decimal(0)), c))
-    costliest = []
+    costliest: list[s.CustomerRow] = []
     reasons: dict[str, tuple[int, Decimal]] = {}
     silent = 0
     for customer in ranked:
@@ -549,10 +575,17 @@ def _leavers(scope: _Scope, moved: Sequence[dict[str, Any]], people: dict[str, d
         if len(costliest) < 10:
             costliest.append(
                 _row(
-                    people, scope.facts, customer, mrr=None if amount is None else _cents(amount, shown), currency=shown,
-                    on=last["at"].astimezone(scope.facts.timezone).date(), plan=last["plan_before"] or "",
-                    how=_how(last["how"]), reason=reason, comment=comment,
-                )  # fmt: skip
+                    people,
+                    scope.facts,
+                    customer,
+                    mrr=None if amount is None else _cents(amount, shown),
+                    currency=shown,
+                    on=last["at"].astimezone(scope.facts.timezone).date(),
+                    plan=last["plan_before"] or "",
+                    how=_how(last["how"]),
+                    reason=reason,
+                    comment=comment,
+                )
             )
     month = scope.first.strftime("%Y-%m")
     ordered = sorted(reasons.items(), key=lambda item: (-item[1][0], item[0]))
@@ -569,8 +602,12 @@ def _leavers(scope: _Scope, moved: Sequence[dict[str, Any]], people: dict[str, d
 
 def _chosen(scope: _Scope, cells: _Cells, moved: Sequence[dict[str, Any]]) -> s.Chosen:
     def lines(month: date, with_money: bool) -> tuple[s.ShareLine, ...]:
-        names = {"voluntary": "customers_churned_voluntary", "involuntary": "customers_churned_involuntary",
-                 "other": "customers_churned_other", "unknown": "customers_churned_unknown"}  # fmt: skip
+        names = {
+            "voluntary": "customers_churned_voluntary",
+            "involuntary": "customers_churned_involuntary",
+            "other": "customers_churned_other",
+            "unknown": "customers_churned_unknown",
+        }
         counts = {how: int(cells.exact(name, month, None) or 0) for how, name in names.items()}
         total = sum(counts.values())
         found = []
@@ -578,7 +615,11 @@ def _chosen(scope: _Scope, cells: _Cells, moved: Sequence[dict[str, Any]]) -> s.
             low, high = stats.wilson(n, total)
             money = None
             if with_money and scope.currency is not None:
-                parts = [_converted(scope, r, scope.currency) for r in moved if r["kind"] == "churn" and _how(r["how"]) == how]
+                parts = [
+                    _converted(scope, r, scope.currency)
+                    for r in moved
+                    if r["kind"] == "churn" and _how(r["how"]) == how
+                ]
                 money = _cents(-sum((p for p in parts if p is not None), Decimal(0)), scope.currency)
             found.append(s.ShareLine(how, n, money, n / total if total else None, low, high))  # type: ignore[arg-type]
         return tuple(found)
@@ -618,10 +659,16 @@ def _ahead(scope: _Scope, people: dict[str, dict[str, Any]], window: int = 90) -
             first = min(items, key=lambda item: item["when"])
             shown.append(
                 _row(
-                    people, facts, customer, mrr=_cents(by_currency[currency], currency), currency=currency,
-                    on=from_micros(first["when"]).astimezone(facts.timezone).date(), plan=first["plan_id"] or "",
-                    reason=first["cancel_reason"] or "", comment=first["cancel_comment"] or "",
-                )  # fmt: skip
+                    people,
+                    facts,
+                    customer,
+                    mrr=_cents(by_currency[currency], currency),
+                    currency=currency,
+                    on=from_micros(first["when"]).astimezone(facts.timezone).date(),
+                    plan=first["plan_id"] or "",
+                    reason=first["cancel_reason"] or "",
+                    comment=first["cancel_comment"] or "",
+                )
             )
         shown.sort(key=lambda row: (-(row.mrr or Decimal(0)), row.id))
         amounts = tuple(s.Amount(_cents(v, c), c) for c, v in sorted(sums.items(), key=lambda item: -item[1]))
@@ -652,7 +699,11 @@ def _worse(scope: _Scope) -> s.Worse | None:
             if cell.metric.name == "customer_churn_rate" and cell.denominator:
                 lost, base = counts.get(value, (0, 0))
                 counts[value] = (lost + int(cell.numerator or 0), base + int(cell.denominator))
-            elif cell.metric.name == "mrr_opening" and cell.period.first == scope.first and cell.currency == scope.currency:
+            elif (
+                cell.metric.name == "mrr_opening"
+                and cell.period.first == scope.first
+                and cell.currency == scope.currency
+            ):
                 money[value] = cell.major(cell.value)
         if len(counts) > 1:
             tables.append((column, counts, money))
@@ -670,7 +721,7 @@ def _worse(scope: _Scope) -> s.Worse | None:
             rest_lost, rest_base = all_lost - lost, all_base - base
             rate = _share_figure(lost, base, low, high, period, scope)
             rest = difference = None
-            widened = (None, None)
+            widened: tuple[float | None, float | None] = (None, None)
             if rest_base > 0:
                 rest = _share_figure(rest_lost, rest_base, *stats.wilson(rest_lost, rest_base), period, scope)
                 change = stats.change_of_shares(rest_lost, rest_base, lost, base, level)
@@ -689,10 +740,19 @@ def _share_figure(
     lost: int, base: int, low: float | None, high: float | None, period: s.Period, scope: _Scope
 ) -> s.Figure:
     return s.Figure(
-        "customer_churn_rate", lost / base if base else None, "rate", period, low=low, high=high, numerator=lost,
-        denominator=base, n=base, is_small_base=stats.small_base(base), profile=scope.definition.name,
+        "customer_churn_rate",
+        lost / base if base else None,
+        "rate",
+        period,
+        low=low,
+        high=high,
+        numerator=lost,
+        denominator=base,
+        n=base,
+        is_small_base=stats.small_base(base),
+        profile=scope.definition.name,
         reason="" if base else "nobody was there",
-    )  # fmt: skip
+    )
 
 
 def _cohorts(scope: _Scope) -> tuple[tuple[s.Cohorts, ...], dict[str, tuple[s.Layer, ...]]]:
@@ -754,9 +814,7 @@ def _layers(table: cohorts_of.CohortTable) -> tuple[s.Layer, ...]:
     )
 
 
-def _survival(
-    scope: _Scope, since: date | None, snapshot: bool
-) -> tuple[tuple[s.Survival, ...], s.Hazard | None]:
+def _survival(scope: _Scope, since: date | None, snapshot: bool) -> tuple[tuple[s.Survival, ...], s.Hazard | None]:
     from tenure.kernel.survival import kaplan_meier, life_table
 
     facts, definition = scope.facts, scope.definition
@@ -780,20 +838,31 @@ def _survival(
         mean = curve.restricted_mean(min(horizon, 60)) if horizon else None
         points = tuple(
             s.SurvivalPoint(float(t), float(v), _finite(low), _finite(high), int(n))
-            for t, v, low, high, n in zip(
-                curve.time, curve.survival, curve.low, curve.high, curve.at_risk, strict=True
-            )
+            for t, v, low, high, n in zip(curve.time, curve.survival, curve.low, curve.high, curve.at_risk, strict=True)
         )
         shape = s.SurvivalCurve(
-            "", points, counts.customers, int(counts.events.sum()), median.value, median.low, median.high,
-            None if mean is None else mean.value, float(min(horizon, 60)),
-        )  # fmt: skip
+            "",
+            points,
+            counts.customers,
+            int(counts.events.sum()),
+            median.value,
+            median.low,
+            median.high,
+            None if mean is None else mean.value,
+            float(min(horizon, 60)),
+        )
         found.append(s.Survival((shape,), "months", exposure_since=begin, notes=notes))
         spans = life_table(counts, 1 if horizon <= 36 else 3)
         hazard = s.Hazard(
             tuple(
                 s.HazardPoint(
-                    span.start, span.end, float(span.leaves.value), span.leaves.low, span.leaves.high, span.events, span.entering
+                    span.start,
+                    span.end,
+                    float(span.leaves.value),
+                    span.leaves.low,
+                    span.leaves.high,
+                    span.events,
+                    span.entering,
                 )
                 for span in spans
                 if span.leaves.value is not None and span.effective >= 5
@@ -821,14 +890,28 @@ def _orders(facts: Facts, after: date) -> tuple[s.Orders, ...]:
             continue
         months = tuple(
             s.OrderPeriod(
-                s.Period(f.period.first, f.period.after, "month"), f.revenue, f.orders, f.customers, f.new_customers, f.returns
+                s.Period(f.period.first, f.period.after, "month"),
+                f.revenue,
+                f.orders,
+                f.customers,
+                f.new_customers,
+                f.returns,
             )
             for f in figures
         )
         last = months[-1]
 
-        def headline(name: str, unit: Any, value: Any, points: list[Any], period: s.Period, **more: Any) -> s.Headline:
-            figure = s.Figure(name, value, unit, period, currency=history.currency if unit == "money" else "", **more)
+        def headline(
+            name: str,
+            unit: Any,
+            value: Any,
+            points: list[Any],
+            period: s.Period,
+            months: tuple[s.OrderPeriod, ...] = months,
+            currency: str = history.currency,
+            **more: Any,
+        ) -> s.Headline:
+            figure = s.Figure(name, value, unit, period, currency=currency if unit == "money" else "", **more)
             past = tuple(s.Point(m.period, v) for m, v in zip(months, points, strict=True))
             comparisons = []
             if len(points) > 1 and value is not None and unit in ("money", "count"):
@@ -866,11 +949,21 @@ def _orders(facts: Facts, after: date) -> tuple[s.Orders, ...]:
                 headline("order_revenue", "money", last.revenue, [m.revenue for m in months], last.period),
                 headline("order_customers", "count", last.customers, [m.customers for m in months], last.period),
                 headline(
-                    "repeat_rate", "rate", returning[-1], returning, last.period, low=low, high=high, n=last.customers,
-                    numerator=last.customers - last.new_customers, denominator=last.customers,
+                    "repeat_rate",
+                    "rate",
+                    returning[-1],
+                    returning,
+                    last.period,
+                    low=low,
+                    high=high,
+                    n=last.customers,
+                    numerator=last.customers - last.new_customers,
+                    denominator=last.customers,
                 ),
-                months, table, layers,
-            )  # fmt: skip
+                months,
+                table,
+                layers,
+            )
         )
     return tuple(found)
 

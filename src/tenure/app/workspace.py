@@ -12,9 +12,9 @@ from tenure.errors import BadInput, BadPeriod
 from tenure.kernel.time import midnight, whole_days, zone
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from datetime import date
+
+    import pyarrow as pa
 
     from tenure.app.settings import Settings
     from tenure.app.story import Story
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def open(folder: str | Path = ".", *, create: bool = False, **options: Any) -> Workspace:  # noqa: A001
+def open(folder: str | Path = ".", *, create: bool = False, **options: Any) -> Workspace:
     """The workspace in a folder.
 
     With `create`, makes one where there is none; `timezone`, `currency` and `company` then go into its tenure.toml.
@@ -173,13 +173,11 @@ class Workspace:
         engine: str | None = None,
         profile: str | None = None,
     ) -> pa.Table:
-        """Every movement of MRR in a stretch of time, one row each, with its cause. See measure.openings.movement_rows."""
+        """Every movement of MRR in a stretch of time, one row each, with its cause; see measure.openings."""
         from tenure.measure.openings import movement_rows
 
         first, after = whole_days(since)[0], whole_days(until or since)[1]
-        return self._again(
-            lambda: movement_rows(self.facts(known_on, engine), self.definition(profile), first, after)
-        )
+        return self._again(lambda: movement_rows(self.facts(known_on, engine), self.definition(profile), first, after))
 
     def cohorts(
         self,
@@ -238,14 +236,16 @@ class Workspace:
             raise BadInput("no subscriptions are loaded; load some with `tenure load subscriptions FILE`")
         return span[1] + timedelta(days=1)
 
-    def orders(self, *, period: str = "month", known_on: str | datetime | None = None, engine: str | None = None) -> list[OrderHistory]:
+    def orders(
+        self, *, period: str = "month", known_on: str | datetime | None = None, engine: str | None = None
+    ) -> list[OrderHistory]:
         """What customers without a contract bought, per currency; see measure.orders.order_history."""
         from tenure.measure.orders import order_history
 
         return self._again(lambda: order_history(self.facts(known_on, engine), grain=period))
 
     def story(self, **options: Any) -> Story:
-        """Everything the report says, as plain data; options as in app.report.story (month, known_on, currency, ...)."""
+        """Everything the report says, as plain data; options as in app.report.story (month, known_on, ...)."""
         from tenure.app.report import story
 
         return self._again(lambda: story(self, **options))

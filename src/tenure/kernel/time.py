@@ -69,7 +69,7 @@ def label(first: date, grain: str) -> str:
 
 
 def midnight(day: date, tz: ZoneInfo) -> datetime:
-    """The UTC instant at which `day` begins in `tz` (the first instant after midnight where a clock change skips it)."""
+    """The UTC instant at which `day` begins in `tz` (the first instant after, where a clock skips it)."""
     return datetime(day.year, day.month, day.day, tzinfo=tz).astimezone(UTC)
 
 

@@ -52,7 +52,7 @@ class Facts:
         return self.snapshot(table).rows > 0
 
     def lacks(self, table: str, column: str) -> bool:
-        """Whether a column holds nothing but NULL (or, for a claim, nothing but false), going by the files' statistics."""
+        """Whether a column holds nothing but NULL (or, for a claim, false), going by the files' statistics."""
         snapshot = self.snapshot(table)
         return snapshot.rows == 0 or column in snapshot.all_null or column in snapshot.all_false
 

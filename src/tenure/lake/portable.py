@@ -90,7 +90,7 @@ class Dialect:
         return f"epoch_us(make_timestamp({us}) + INTERVAL {months} MONTH)"
 
     def completed_months(self, start: str, end: str) -> str:
-        """How many whole calendar months lie between two day numbers: from the 31st, a shorter month is whole at its end."""
+        """How many whole calendar months lie between two day numbers; a shorter one is whole at its end."""
         a, b = self.date_of(start), self.date_of(end)
         whole = f"(year({b}) * 12 + month({b}) - year({a}) * 12 - month({a}))"
         short = f"(day({b}) < day({a}) AND {b} <> last_day({b}))"

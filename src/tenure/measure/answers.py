@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tenure.errors import BadInput, BadPeriod
@@ -178,7 +179,9 @@ class Answer:
         """The one value of the answer (or of one metric in it); BadInput where there are several."""
         found = [row["value"] for row in self.rows() if name in (None, row["metric"])]
         if len(found) != 1:
-            raise BadInput(f"the answer has {len(found)} values; ask for one metric, period and currency, or use rows()")
+            raise BadInput(
+                f"the answer has {len(found)} values; ask for one metric, period and currency, or use rows()"
+            )
         return found[0]
 
     def customers(self, limit: int | None = None) -> pa.Table:
@@ -224,18 +227,39 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
         raise BadInput("bands of size need one currency: add --currency, such as --currency USD")
     single = known[0] if len(known) == 1 else None
     converts = conversion is not None and known != [question.currency]
-    statements = []
+    statements: list[str] = []
     horizon = micros(facts.known_before)
 
-    answer = _run(facts, definition, question, asked, [totals.Window(i, i) for i in range(len(asked))],
-                  segment, conversion if converts else None, known, statements, "")  # fmt: skip
+    answer = _run(
+        facts,
+        definition,
+        question,
+        asked,
+        [totals.Window(i, i) for i in range(len(asked))],
+        segment,
+        conversion if converts else None,
+        known,
+        statements,
+        "",
+    )
     horizon_day = _day_of(facts, horizon)
     found = assemble(answer, asked, conversion if converts else None, single, horizon_day)
     if question.currency is not None and not converts:
         conversion = None
     shown_currencies: list[str | None] = [question.currency] if question.currency else list(known)
     if any(metric.looks_back for metric in wanted):
-        _look_back(facts, definition, question, asked, segment, conversion if converts else None, known, single, found, statements)
+        _look_back(
+            facts,
+            definition,
+            question,
+            asked,
+            segment,
+            conversion if converts else None,
+            known,
+            single,
+            found,
+            statements,
+        )
     segments = sorted({key[1] for key in found}) if segment else [""]
     cells = []
     for metric in wanted:
@@ -253,10 +277,18 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
                         reason = "; ".join(filter(None, (reason, "provisional: the period is not over")))
                     cells.append(
                         Cell(
-                            metric, period, segment.read(seg) if segment else None, currency, value.value,
-                            value.low if question.intervals else None, value.high if question.intervals else None,
-                            value.numerator, value.denominator, value.n, reason,
-                        )  # fmt: skip
+                            metric,
+                            period,
+                            segment.read(seg) if segment else None,
+                            currency,
+                            value.value,
+                            value.low if question.intervals else None,
+                            value.high if question.intervals else None,
+                            value.numerator,
+                            value.denominator,
+                            value.n,
+                            reason,
+                        )
                     )
     return Answer(question, definition, cells, statements, facts, _notes(facts))
 
@@ -281,7 +313,13 @@ def _is_empty(found: dict[tuple[int, str, str | None], Figures], i: int, seg: st
     """Whether a segment has nothing to say in a period: no money, no customers, no event."""
     for (index, name, _), figures in found.items():
         if index == i and name == seg:
-            if figures.opening or figures.closing or figures.customers_open or figures.customers_close or figures.reason:
+            if (
+                figures.opening
+                or figures.closing
+                or figures.customers_open
+                or figures.customers_close
+                or figures.reason
+            ):
                 return False
             if any(figures.flows.values()) or any(figures.events.values()):
                 return False
@@ -308,7 +346,13 @@ def _run(
         if len(known) > 1:
             first, after = day_before(slices[0].first), day_number(slices[-1].after)
             # The sign of a group in several currencies is judged at the day's rate, in all of history.
-            days = sorted({0, *conversion.days.get(conversion.reporting, []), *(d for c in known for d in conversion.days.get(c, []))})
+            days = sorted(
+                {
+                    0,
+                    *conversion.days.get(conversion.reporting, []),
+                    *(d for c in known for d in conversion.days.get(c, [])),
+                }
+            )
             last = min(after, _day_of(facts, facts.horizon) + 1)
             every = range(max(min(days[0], first), -36525) if days != [0] else first, last)
             by_day = facts.engine.lend(
@@ -347,14 +391,23 @@ def _look_back(
     bounds = sorted({*starts, *(period.after for period in asked)})
     tz = facts.timezone
     slices = [
-        Period(midnight(a, tz), midnight(b, tz), a, b, question.grain) for a, b in zip(bounds, bounds[1:], strict=False)
+        Period(midnight(a, tz), midnight(b, tz), a, b, question.grain) for a, b in pairwise(bounds)
     ]
     place = {day: i for i, day in enumerate(bounds)}
     windows = [totals.Window(place[s], place[p.after] - 1) for s, p in zip(starts, asked, strict=True)]
     # The balances at the windows' starts come from a second assembly over the finer slices.
     answer = _run(facts, definition, question, slices, windows, segment, conversion, known, statements, "year")
     opening = _run(
-        facts, definition, question, slices, [totals.Window(i, i) for i in range(len(slices))], segment, conversion, known, statements, ""
+        facts,
+        definition,
+        question,
+        slices,
+        [totals.Window(i, i) for i in range(len(slices))],
+        segment,
+        conversion,
+        known,
+        statements,
+        "",
     )
     horizon_day = _day_of(facts, facts.horizon)
     at = assemble(opening, slices, conversion, single, horizon_day)

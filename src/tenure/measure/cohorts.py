@@ -97,7 +97,11 @@ def cohorts(
         says="the period in which each customer first paid",
     )
     d = facts.engine.dialect
-    join, column = ("", "''") if seg is None else (f" LEFT JOIN {seg} AS s ON s.customer_id = m.customer_id", "coalesce(s.seg, '')")
+    join, column = (
+        ("", "''")
+        if seg is None
+        else (f" LEFT JOIN {seg} AS s ON s.customer_id = m.customer_id", "coalesce(s.seg, '')")
+    )
     converts = measure == "revenue" and currency is not None and currencies(facts) != [currency]
     day = "m.day" if converts else "CAST(NULL AS BIGINT)"
     if measure == "customers":

@@ -48,13 +48,21 @@ def profile(name: str) -> Definition:
 
 def with_choices(base: Definition, choices: dict[str, object]) -> Definition:
     """The definition with a company's own choices (from `[definition]` in tenure.toml) in place of the base's."""
-    fields = {"limited_discount": bool, "past_due_days": int, "pause_months": int, "grouping_minutes": int, "gap_days": int}
+    fields = {
+        "limited_discount": bool,
+        "past_due_days": int,
+        "pause_months": int,
+        "grouping_minutes": int,
+        "gap_days": int,
+    }
     changed: dict[str, object] = {}
     for key, value in choices.items():
         if key not in fields:
             raise BadConfiguration(str(UnknownName.of("choice in [definition]", key, fields)))
         if type(value) is not fields[key] or (isinstance(value, int) and value < 0):
-            raise BadConfiguration(f"[definition] {key} = {value!r}: give a {fields[key].__name__} that is not negative")
+            raise BadConfiguration(
+                f"[definition] {key} = {value!r}: give a {fields[key].__name__} that is not negative"
+            )
         changed[key] = value
     if not changed:
         return base

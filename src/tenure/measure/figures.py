@@ -101,7 +101,7 @@ def assemble(
     single_currency: str | None,
     horizon_day: int,
 ) -> dict[tuple[int, str, str | None], Figures]:
-    """Figures by (slice, segment, currency): money by currency (the reporting one if converted); people in each of them.
+    """Figures by (slice, segment, currency): money by currency (the reporting one if converted), people in each.
 
     single_currency: the one currency of an unconverted book, or None where there are several.
     """
@@ -132,12 +132,11 @@ def assemble(
             payers[row.seg, row.currency][row.slice].append(row)
     if single_currency is not None:
         currencies.add(single_currency)
-    shown: list[str | None] = [conversion.reporting] if conversion else sorted(currencies)
+    shown: list[str] = [conversion.reporting] if conversion else sorted(currencies)
     found: dict[tuple[int, str, str | None], Figures] = {}
     for seg in sorted(segments) or [""]:
         _people(found, people[seg], slices, seg)
         for currency in shown:
-            assert currency is not None
             own = [c for s, c in money if s == seg] if conversion else [currency]
             for i, period in enumerate(slices):
                 figures = found[i, seg, currency] = Figures(period, seg, currency)
@@ -172,7 +171,10 @@ def retention(figures: Figures, mine: dict[str, Row]) -> Retention:
 
 
 def _people(
-    found: dict[tuple[int, str, str | None], Figures], by_slice: dict[int, list[Row]], slices: Sequence[Period], seg: str
+    found: dict[tuple[int, str, str | None], Figures],
+    by_slice: dict[int, list[Row]],
+    slices: Sequence[Period],
+    seg: str,
 ) -> None:
     customers = sum(row.n for row in by_slice.get(-1, []) if row.kind == "customers" and row.what == "people")
     paying = sum(row.n for row in by_slice.get(-1, []) if row.kind == "paying" and row.what == "people")

@@ -87,7 +87,7 @@ def movements(
     running = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
     select = [*carried, "ts", "actor", "m0", "m1", f"{pays} AS pays"]
     select.append(f"sum({pays}) OVER walk AS paying")
-    select.append(f"sum(CASE WHEN m1 > 0 THEN 1 ELSE 0 END) OVER walk AS paid")
+    select.append("sum(CASE WHEN m1 > 0 THEN 1 ELSE 0 END) OVER walk AS paid")
     if zeros:
         select += [f"{live} AS lives", f"sum({live}) OVER walk AS live", "h1 - h0 AS holds", "sum(h1 - h0) OVER walk AS held"]
         select += ["l0", "l1", "p0", "p1"]
@@ -125,7 +125,7 @@ def movements(
 
     # The customer before and after the group; most groups are one event and need no further window.
     alone = {
-        "paying0": f"CASE WHEN paying - pays > 0 THEN 1 ELSE 0 END",
+        "paying0": "CASE WHEN paying - pays > 0 THEN 1 ELSE 0 END",
         "paying1": "CASE WHEN paying > 0 THEN 1 ELSE 0 END",
         "ever0": "CASE WHEN paid - CASE WHEN m1 > 0 THEN 1 ELSE 0 END > 0 THEN 1 ELSE 0 END",
         "ever1": "CASE WHEN paid > 0 THEN 1 ELSE 0 END",

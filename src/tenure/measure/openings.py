@@ -85,7 +85,7 @@ def _detail(facts: Facts, definition: Definition, slices: Sequence[Period], wher
     found = states.shape(facts, definition)
     moved = movements(st, facts, definition, found, slices, detail=True)
     sql = st.render(f"SELECT * FROM {moved} WHERE {where} ORDER BY ts, customer_id, subscription_id, item_id, amount")
-    return facts.engine.table(sql).to_pylist()  # type: ignore[no-any-return]
+    return facts.engine.table(sql).to_pylist()
 
 
 def names(facts: Facts) -> dict[str, str]:
@@ -146,7 +146,9 @@ def customers(answer: Answer, limit: int | None = None) -> pa.Table:
         back = _YEAR.get(question.grain) if metric.opens == "kept_12m" else 0
         if back is None:
             continue
-        slices = periods(add_months(asked[0].first, -12), question.after, question.grain, facts.timezone) if back else asked
+        slices = (
+            periods(add_months(asked[0].first, -12), question.after, question.grain, facts.timezone) if back else asked
+        )
         moved = movements(st, facts, definition, shape, slices, segment=column)
         look = Look(st, facts, shape, segment, moved, slices, question.currency)
         sql = _opened(st, look, metric.opens, len(slices), back or 1)
@@ -159,7 +161,9 @@ def customers(answer: Answer, limit: int | None = None) -> pa.Table:
                 {
                     "metric": metric.name,
                     "period_start": slices[row["period"]].first,
-                    "segment": None if segment is None else ", ".join(f"{k}={v}" for k, v in segment.read(row["seg"]).items()),
+                    "segment": None
+                    if segment is None
+                    else ", ".join(f"{k}={v}" for k, v in segment.read(row["seg"]).items()),
                     "customer_id": row["customer_id"],
                     "name": known.get(row["customer_id"]),
                     "currency": currency,

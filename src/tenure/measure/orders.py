@@ -72,7 +72,9 @@ def _sales(st: Statement, facts: Facts) -> str:
         whole = facts.latest(st, "orders", columns)
         sql = f"SELECT {', '.join(columns)} FROM {whole}"
         if parts:
-            told = st.step("orders_with_lines", f"SELECT DISTINCT order_id AS told FROM {facts.latest(st, 'order_lines', columns)}")
+            told = st.step(
+                "orders_with_lines", f"SELECT DISTINCT order_id AS told FROM {facts.latest(st, 'order_lines', columns)}"
+            )
             sql = f"SELECT {', '.join('o.' + c for c in columns)} FROM {whole} AS o LEFT JOIN {told} AS t ON t.told = o.order_id WHERE t.told IS NULL"
         parts.append(sql)
     step = st.step("told_orders", "\nUNION ALL\n".join(parts), says="sales and returns")
@@ -101,7 +103,9 @@ def order_history(facts: Facts, *, until: date | None = None, grain: str = "mont
     """What orders say per period since the first one, up to (not including) the day `until`; one per currency."""
     days = span(facts)
     if days is None:
-        raise BadInput("no orders are loaded; load some with `tenure load orders FILE` or `tenure load order_lines FILE`")
+        raise BadInput(
+            "no orders are loaded; load some with `tenure load orders FILE` or `tenure load order_lines FILE`"
+        )
     after = until or days[1] + timedelta(days=1)
     if after <= days[0]:
         raise BadInput(f"orders begin on {days[0]}; ask for a later day than {after}")

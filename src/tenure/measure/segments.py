@@ -83,7 +83,11 @@ def resolve(facts: Facts, names: Sequence[str]) -> Segment | None:
     if len(set(names)) != len(names):
         raise BadInput(f"--by names a column twice: {', '.join(names)}")
     known: dict[str, bool] | None = None
-    item, columns, traits, dated, bands = [], [], [], [], []
+    item: list[str] = []
+    columns: list[str] = []
+    traits: list[str] = []
+    dated: list[str] = []
+    bands: list[str] = []
     for name in names:
         if name in OF_ITEM:
             item.append(name)
@@ -156,9 +160,14 @@ def members(
         joins.append(f"LEFT JOIN {step} AS d{i} ON d{i}.customer_id = m.customer_id AND d{i}.slice = m.slice")
         parts.append(f"d{i}.value")
     if "tenure" in segment.bands:
-        first = st.step("first_payments", f"SELECT customer_id, min(ts) AS since FROM {moved} WHERE customer1 = 1 GROUP BY customer_id")
+        first = st.step(
+            "first_payments",
+            f"SELECT customer_id, min(ts) AS since FROM {moved} WHERE customer1 = 1 GROUP BY customer_id",
+        )
         joins.append(f"LEFT JOIN {first} AS f ON f.customer_id = m.customer_id")
-        cases = " ".join(f"WHEN m.moment < {d.add_months('f.since', months)} THEN '{name}'" for months, name in TENURE_BANDS)
+        cases = " ".join(
+            f"WHEN m.moment < {d.add_months('f.since', months)} THEN '{name}'" for months, name in TENURE_BANDS
+        )
         parts.append(f"CASE {cases} ELSE '{TENURE_LAST}' END")
     if "size" in segment.bands:
         if currency is None:
@@ -210,7 +219,9 @@ def _points(st: Statement, facts: Facts, segment: Segment, slices: Sequence[Peri
         f"SELECT customer_id, period AS slice, min(CASE WHEN customer0 = 0 AND customer1 = 1 THEN ts END) AS moment, "
         f"min_by(customer0, ts) AS was FROM {moved} WHERE closes = 1 AND period >= 0 GROUP BY customer_id, period",
     )
-    points.append(f"SELECT customer_id, slice, moment, 1 AS joins FROM {joined_first} WHERE was = 0 AND moment IS NOT NULL")
+    points.append(
+        f"SELECT customer_id, slice, moment, 1 AS joins FROM {joined_first} WHERE was = 0 AND moment IS NOT NULL"
+    )
     after = f"SELECT j.customer_id, s.slice, s.moment, 0 AS joins FROM {joined_first} AS j JOIN {starts} AS s ON s.slice = j.slice + 1 WHERE j.was = 0"
     points.append(after)
     if "size" in segment.bands:
@@ -218,7 +229,11 @@ def _points(st: Statement, facts: Facts, segment: Segment, slices: Sequence[Peri
             f"SELECT DISTINCT m.customer_id, s.slice, s.moment, 0 AS joins FROM {moved} AS m JOIN {starts} AS s ON s.slice = m.period + 1"
         )
     if "tenure" in segment.bands:
-        began = st.step("tenure_begins", f"SELECT customer_id, min(ts) AS since FROM {moved} WHERE customer1 = 1 GROUP BY customer_id", keep=True)
+        began = st.step(
+            "tenure_begins",
+            f"SELECT customer_id, min(ts) AS since FROM {moved} WHERE customer1 = 1 GROUP BY customer_id",
+            keep=True,
+        )
         for months, _ in TENURE_BANDS:
             turn = d.add_months("f.since", months)
             points.append(

@@ -49,7 +49,11 @@ def items_standing(facts: Facts, definition: Definition, as_of: datetime) -> lis
     if facts.has("subscription_spans"):
         # A span's end that lies ahead is a plan, too; the latest view hides it because it has not happened.
         shown = facts.latest(
-            st, "subscription_spans", ("subscription_id", "item_id", "started_at", "ended_at"), hide=False, step="planned_spans"
+            st,
+            "subscription_spans",
+            ("subscription_id", "item_id", "started_at", "ended_at"),
+            hide=False,
+            step="planned_spans",
         )
         ends = st.step(
             "planned_ends",
@@ -66,4 +70,4 @@ def items_standing(facts: Facts, definition: Definition, as_of: datetime) -> lis
         f"SELECT * FROM {source} WHERE mrr > 0 AND (ends_at IS NULL OR ends_at >= {moment}) AND (ends_at IS NOT NULL OR renews_at >= {moment}) "
         "ORDER BY customer_id, subscription_id, item_id"
     )
-    return facts.engine.table(sql).to_pylist()  # type: ignore[no-any-return]
+    return facts.engine.table(sql).to_pylist()

@@ -324,8 +324,8 @@ class Look:
                 "GROUP BY w.win, b.customer_id, b.currency, b.item_seg",
             )
         if self.of_customer:
-            rows = [(str(i), str(w.first)) for i, w in enumerate(windows)]
-            st.step("window_starts", d.values(rows, ("win", "first_slice")))
+            starts = [(str(i), str(w.first)) for i, w in enumerate(windows)]
+            st.step("window_starts", d.values(starts, ("win", "first_slice")))
             per_window = st.step(
                 "windows_in_segments",
                 f"SELECT b.*, {self.full('b.item_seg', 's.seg')} AS seg FROM {per_window} AS b JOIN window_starts AS w ON w.win = b.win "
