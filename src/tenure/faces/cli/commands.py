@@ -26,7 +26,10 @@ WorkspaceOption = Annotated[
         "-w", "--workspace", metavar="DIR", help="The workspace's folder [default: TENURE_WORKSPACE, else this one]."
     ),
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print: for people, spreadsheets or programs.")]
+FormatOption = Annotated[
+    Format,
+    typer.Option("--format", metavar="table|csv|json", help="How to print: for people, spreadsheets or programs."),
+]
 
 
 def _show_version(wanted: bool) -> None:
@@ -261,7 +264,7 @@ def metrics(
             known_on=known_on,
             engine=engine,
         )
-        people = answer.customers().to_pylist() if customers else []
+        people = numbers.people(answer) if customers else []
     if sql:
         put(answer.sql())
     elif customers:
@@ -298,15 +301,12 @@ def _people(rows: list[dict[str, Any]], grain: str, timezone: str, format: Forma
     from tenure.faces.cli import numbers
     from tenure.kernel.time import zone
 
-    for row in rows:
-        for name in ("amount", "opening"):
-            row[name] = numbers.trimmed(row[name], row["currency"])
     if format is Format.json:
         put(as_json(rows))
     elif format is Format.csv:
         put(as_csv(numbers.PEOPLE_KEYS, rows))
     else:
-        put(numbers.people_table(rows, grain, zone(timezone), 100) if rows else "There is nobody in these numbers.")
+        put(numbers.people_table(rows, grain, zone(timezone)))
 
 
 def _list(chosen: list[Any], format: Format) -> None:

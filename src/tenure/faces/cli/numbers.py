@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tenure.faces.cli.layout import Column, table, table_width, width, wrapped
 from tenure.kernel import money
 from tenure.kernel.time import label
+
+if TYPE_CHECKING:
+    from tenure.measure.answers import Answer
 
 NOTHING = "–"
 KEYS = (
@@ -188,8 +191,19 @@ def trimmed(value: Decimal | None, currency: str | None) -> Decimal | None:
     return rounded if rounded == value else value.normalize()
 
 
-def people_table(rows: Sequence[dict[str, Any]], grain: str, tz: ZoneInfo, limit: int) -> str:
+def people(answer: Answer) -> list[dict[str, Any]]:
+    """The customers behind an answer's numbers, money with its currency's digits."""
+    rows = answer.customers().to_pylist()
+    for row in rows:
+        for name in ("amount", "opening"):
+            row[name] = trimmed(row[name], row["currency"])
+    return rows
+
+
+def people_table(rows: Sequence[dict[str, Any]], grain: str, tz: ZoneInfo, limit: int = 100) -> str:
     """The customers behind numbers, for people: who, how much, when (in the zone) and by what movement."""
+    if not rows:
+        return "There is nobody in these numbers.\n"
     several = len({row["metric"] for row in rows}) > 1
     shown = rows[:limit]
     has = {

@@ -1,0 +1,492 @@
+"""What does each metric and each command mean? The reference pages of the documentation, made from the code itself.
+
+    python -m tenure.faces.reference_pages docs/reference       writes metrics/*.md and command-line.md
+    python -m tenure.faces.reference_pages --example shop       makes the example company that the pages ask
+
+A page says nothing of its own where the code can say it: questions, formulas and units are the catalogue's, what an
+empty base gives is computed from one, and every number shown was measured on the example company.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenure.kernel.time import Period, midnight, zone
+from tenure.measure.catalogue import CATALOGUE, Metric
+
+if TYPE_CHECKING:
+    from tenure.app.workspace import Workspace
+
+# Fourteen customers to whom everything happens that a subscription can do.
+SUBSCRIPTIONS = """\
+subscription_id,customer_id,plan_id,amount,currency,interval,status,started_at,ended_at,cancel_actor,cancel_reason
+s01,Ann,basic,20,USD,month,,2025-01-10,,,
+s02,Ben,pro,50,USD,month,,2025-01-15,2026-05-01,,
+s02,Ben,team,80,USD,month,,2026-05-01,,,
+s03,Chai,pro,50,USD,month,,2025-02-01,2026-06-10,customer,too_expensive
+s04,Dana,team,100,USD,month,,2025-02-03,2026-04-16,,
+s04,Dana,team,60,USD,month,,2026-04-16,,,
+s05,Eve,team,1200,USD,year,,2025-03-01,,,
+s06,Finn,basic,20,EUR,month,,2025-03-07,,,
+s07,Gan,basic,20,USD,month,,2025-04-02,2026-04-20,dunning,
+s08,Hugo,pro,50,USD,month,,2025-05-05,2026-02-10,customer,not_used
+s09,Hugo,pro,50,USD,month,,2026-05-12,,,
+s10,Iris,pro,50,USD,month,,2025-06-01,2026-04-08,,
+s10,Iris,pro,50,USD,month,paused,2026-04-08,2026-06-08,,
+s10,Iris,pro,50,USD,month,,2026-06-08,,,
+s11,Joon,basic,20,USD,month,,2026-04-11,,,
+s12,Kim,pro,50,EUR,month,,2026-05-20,2026-06-28,,
+s13,Lek,team,100,USD,month,,2026-06-15,,,
+s14,Mona,basic,20,USD,month,,2025-07-01,2026-06-17,business,
+"""
+RATES = """\
+day,currency,per_usd
+2025-01-01,EUR,0.95
+2026-04-01,EUR,0.92
+2026-05-01,EUR,0.90
+2026-06-01,EUR,0.88
+"""
+SINCE, UNTIL = "2026-04", "2026-06"
+
+# The catalogue in the order in which one asks; what is in no group is listed at the end.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "How much recurring revenue is there?": ("mrr", "arr", "mrr_opening", "mrr_net_new", "arpa"),
+    "What moved it?": (
+        "mrr_new", "mrr_expansion", "mrr_reactivation", "mrr_resume", "mrr_contraction", "mrr_pause", "mrr_churn",
+        "mrr_fx", "mrr_correction", "mrr_entering", "mrr_leaving", "quick_ratio",
+    ),
+    "How much of it is kept?": (
+        "nrr", "grr", "nrr_12m", "grr_12m", "gross_mrr_churn_rate", "net_mrr_churn_rate",
+    ),
+    "How many customers are there, and who came and left?": (
+        "customers", "paying_customers", "customers_new", "customers_reactivated", "customers_churned",
+        "customers_churned_voluntary", "customers_churned_involuntary", "customers_churned_other",
+        "customers_churned_unknown",
+    ),
+    "How fast do they leave?": (
+        "customer_churn_rate", "customer_churn_rate_monthly", "customer_churn_rate_annual", "involuntary_churn_share",
+    ),
+}  # fmt: skip
+
+UNITS = {
+    "money": "money, in major units of the currency (a decimal text in JSON)",
+    "rate": "a fraction: 0.08 is 8 %",
+    "ratio": "a plain number",
+    "count": "a whole number",
+}
+GRAINS = {
+    "state": "what stands at the period's end",
+    "flow": "what happened within the period",
+    "cohort": "those of the period's start, looked at again at its end",
+}
+BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": "neither is better"}
+
+# How the interval of a rate is made, by metric; without an entry, the value is counted and not estimated.
+_WILSON = "95 %, Wilson: the numerator is a subset of the denominator"
+_EFFECTIVE = "95 %, Wilson at the effective number of customers, (sum of m)² / sum of m²"
+_RATIO = "95 %, a bootstrap of the customers who paid at the start; with many customers its limit, the linearised ratio"
+INTERVALS = {
+    "customer_churn_rate": _WILSON,
+    "customer_churn_rate_monthly": f"{_WILSON}; its two ends are converted like the rate",
+    "customer_churn_rate_annual": f"{_WILSON}; its two ends are converted like the rate",
+    "involuntary_churn_share": _WILSON,
+    "gross_mrr_churn_rate": _EFFECTIVE,
+    "grr": _EFFECTIVE,
+    "grr_12m": _EFFECTIVE,
+    "nrr": _RATIO,
+    "nrr_12m": _RATIO,
+}
+
+# Where others count differently, from their published help pages (2026); the same name then means another number.
+ELSEWHERE: dict[str, tuple[str, ...]] = {
+    "mrr": (
+        "**Stripe** leaves out trials, taxes and metered products, as here; coupons for a limited time can be switched "
+        "on.",
+        "**Paddle** ignores discounts and counts a week as 4.33 and a day as 30 to the month (here 365/84 and 365/12).",
+        "**Recurly** takes what was invoiced, so a seat added in the middle of a month first counts for half.",
+        "**ProfitWell** lets every discount and credit lower MRR.",
+    ),
+    "mrr_new": ("**Maxio** also calls new what comes back after more than 90 days.",),
+    "mrr_reactivation": (
+        "**Maxio** calls it new when more than 90 days lie between; **Recurly** calls it reactivated only when at "
+        "least a month does.",
+    ),
+    "mrr_pause": (
+        "**ProfitWell** and **Recurly** set a paused subscription to 0, as here; **Maxio** keeps counting it, and "
+        "**ChartMogul** books a pause in Recurly as churn.",
+    ),
+    "mrr_churn": (
+        "**Stripe** can date churn at the click instead of the end of the paid period; **Maxio** and **Paddle** do.",
+    ),
+    "mrr_fx": ("**Paddle** values everything at today's rate, so that currencies move its MRR.",),
+    "quick_ratio": ("**Baremetrics** leaves reactivation out of the numerator.",),
+    "nrr": (
+        "**Baremetrics** shows 100 % minus net MRR churn, and does not follow the customers of the start.",
+        "**Chargebee** looks at subscriptions, not at customers.",
+    ),
+    "grr": (
+        "**Chargebee**'s worked example takes the smaller of the two totals, not of each customer's: one customer's "
+        "upgrade then hides another's leaving.",
+    ),
+    "nrr_12m": ("**SaaS Capital** compares two Decembers, which is this number at the end of a December.",),
+    "gross_mrr_churn_rate": (
+        "**ChartMogul** divides churn and contraction by the MRR of the start, as here; a pause counts here too.",
+        "**Baremetrics** looks back 30 days whatever the month's length.",
+    ),
+    "net_mrr_churn_rate": ("**Baremetrics** subtracts expansion alone, **ChartMogul** reactivation too, as here.",),
+    "customers": (
+        "**Stripe** counts nobody on a free plan: who moves to one has churned there, and is still a customer here.",
+    ),
+    "customers_churned": (
+        "**ProfitWell** drops those who came and left in one calendar month, **Chargebee** those who cancel within a "
+        "month of activation.",
+    ),
+    "customers_churned_unknown": ("**Chargebee** calls a cancellation without a reason voluntary.",),
+    "customer_churn_rate": (
+        "Take a month with 100 customers at its start. 10 of them leave and 2 of these return; 30 join and 3 of these "
+        "leave. Here, 8 of the 100 are gone at the end: 8.00 %; **ChartMogul** agrees.",
+        "**Baremetrics** divides all 13 who left by the 100 of the start: 13.00 %.",
+        "**Stripe** divides the 13 by the 130 who were there at the start or joined: 10.00 %.",
+        "**ProfitWell** drops those who joined and left in the same month: 10 / 100 = 10.00 %.",
+        "**Shopify** divides by customer-days and makes that a month: 11.29 %.",
+    ),
+}
+
+_APRIL, _MAY = date(2026, 4, 1), date(2026, 5, 1)
+_PERIOD = Period(midnight(_APRIL, zone("UTC")), midnight(_MAY, zone("UTC")), _APRIL, _MAY, "month")
+
+
+# --------------------------------------------------------------------------------------------------------- example
+
+
+def example(folder: Path) -> Workspace:
+    """The example company in a new workspace: its subscriptions and rates, reported in US dollars."""
+    from tenure import open
+
+    shop = open(folder, create=True, currency="USD")
+    for table, text in (("subscriptions", SUBSCRIPTIONS), ("rates", RATES)):
+        file = folder / f"{table}.csv"
+        file.write_text(text, encoding="utf-8")
+        (report,) = shop.load(table, file)
+        assert not report.quarantined, report
+    return shop
+
+
+def _split(metric: Metric) -> tuple[str, ...]:
+    """By what an example is split: what enters and leaves is 0 where there are no segments."""
+    return ("plan_id",) if metric.name in ("mrr_entering", "mrr_leaving") else ()
+
+
+def _shown(shop: Workspace) -> dict[str, tuple[str, str]]:
+    """What the two example commands of each metric print. The documentation's tests run the first of each again."""
+    from tenure.faces.cli import numbers
+
+    found = {}
+    for by in {_split(metric): None for metric in CATALOGUE.values()}:
+        names = [metric.name for metric in CATALOGUE.values() if _split(metric) == by]
+        answer = shop.metrics(*names, since=SINCE, until=UNTIL, by=by)
+        people = numbers.people(shop.metrics(*names, since=UNTIL, by=by))
+        for name in names:
+            rows = [row for row in answer.rows() if row["metric"] == name]
+            who = [row for row in people if row["metric"] == name]
+            found[name] = (
+                numbers.as_table(rows, "month", by, answer.notes),
+                numbers.people_table(who, "month", zone("UTC")),
+            )
+    return found
+
+
+# ----------------------------------------------------------------------------------------------------------- pages
+
+
+def metric_page(metric: Metric, output: str, who: str) -> str:
+    """The page of one metric; `output` is what its example prints, `who` the same with --customers."""
+    split = "".join(f" --by {name}" for name in _split(metric))
+    command = f"tenure -w shop metrics {metric.name} --from {SINCE} --to {UNTIL}{split}"
+    lines = [
+        "<!-- Made by tenure.faces.reference_pages; change the code, not this page. -->",
+        "<!-- setup: python -m tenure.faces.reference_pages --example shop -->",
+        f"# {metric.title}",
+        "",
+        f"*{metric.question}*",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| name | `{metric.name}` |",
+        f"| formula | {_cell(metric.formula)} |",
+        f"| unit | {UNITS.get(metric.unit, metric.unit)} |",
+        f"| looks at | {GRAINS[metric.grain]}; {BETTER[metric.better]} |",
+        f"| an empty base | {_cell(_empty(metric))} |",
+        f"| interval | {_cell(INTERVALS.get(metric.name, 'none: it is counted, not estimated'))} |",
+        f"| rules | [{_title(metric.source)}](../../{metric.source.removeprefix('docs/')}) |",
+        "",
+        "## An example",
+        "",
+        "The [example company](index.md#the-example-company) has fourteen customers.",
+        "",
+        "```console",
+        f"$ {command}",
+        output.rstrip("\n"),
+        "```",
+        "",
+        "Who is in the last of them:",
+        "",
+        "```text",
+        f"$ tenure -w shop metrics {metric.name} --from {UNTIL}{split} --customers",
+        who.rstrip("\n"),
+        "```",
+        "",
+    ]
+    if metric.name in ELSEWHERE:
+        lines += ["## The same name elsewhere", "", "As the vendors' help pages told it in 2026:", ""]
+        lines += [f"- {difference}" for difference in ELSEWHERE[metric.name]]
+        lines.append("")
+    lines += [f"*Read next: {_next(metric)}.*", ""]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _title(source: str) -> str:
+    return {"movements": "how states become movements"}.get(Path(source).stem, Path(source).stem.replace("-", " "))
+
+
+def _empty(metric: Metric) -> str:
+    """What the metric says of a period in which there was nothing, asked of the metric itself."""
+    from tenure.measure.figures import Figures, Retention
+
+    value = metric.compute(Figures(_PERIOD, "", "USD", kept_12m=Retention()))
+    if value.value is None:
+        return f"no value (NULL), because {value.reason}"
+    return "0" if not value.value else str(value.value)
+
+
+def _group(name: str) -> tuple[str, tuple[str, ...]]:
+    for title, names in groups().items():
+        if name in names:
+            return title, names
+    raise KeyError(name)
+
+
+def groups() -> dict[str, tuple[str, ...]]:
+    """Every metric of the catalogue under the question it belongs to."""
+    grouped = {name for names in GROUPS.values() for name in names}
+    others = tuple(name for name in CATALOGUE if name not in grouped)
+    found = {title: tuple(name for name in names if name in CATALOGUE) for title, names in GROUPS.items()}
+    return found | ({"And besides?": others} if others else {})
+
+
+def _next(metric: Metric) -> str:
+    _, names = _group(metric.name)
+    place = names.index(metric.name)
+    near = [names[(place + step) % len(names)] for step in (1, 2)]
+    links = [f"[{CATALOGUE[name].title}]({name}.md)" for name in dict.fromkeys(near) if name != metric.name]
+    if metric.name in INTERVALS:
+        links.append("[how sure a number is](../../explanation/intervals.md)")
+    links.append("[the catalogue](index.md)")
+    return ", ".join(links)
+
+
+def index_page() -> str:
+    """The catalogue: every metric with its question, and the company that all examples ask."""
+    lines = [
+        "<!-- Made by tenure.faces.reference_pages; change the code, not this page. -->",
+        "# The catalogue of metrics",
+        "",
+        "*Which numbers are there, and which question does each of them answer?*",
+        "",
+        "`tenure metrics --list` prints the same. Every number comes from one table of movements, explained in",
+        "[how states become movements](../../explanation/movements.md); a rate always carries what it was divided from",
+        "and its interval, and a rate without a period is refused.",
+        "",
+    ]
+    for title, names in groups().items():
+        lines += [f"## {title}", "", "| metric | question | unit |", "|---|---|---|"]
+        for name in names:
+            metric = CATALOGUE[name]
+            lines.append(f"| [`{name}`]({name}.md) | {_cell(metric.question)} | {metric.unit} |")
+        lines.append("")
+    lines += [
+        "## The example company",
+        "",
+        "The pages of the metrics ask a company of fourteen customers: few enough to check every number by hand. This",
+        "is all there is to know of them:",
+        "",
+        "<!-- file: subscriptions.csv -->",
+        "```csv",
+        SUBSCRIPTIONS.rstrip("\n"),
+        "```",
+        "",
+        "Finn and Kim pay in euros, worth so much (units for one US dollar):",
+        "",
+        "<!-- file: rates.csv -->",
+        "```csv",
+        RATES.rstrip("\n"),
+        "```",
+        "",
+        "```console",
+        "$ tenure init shop --currency USD",
+        "...",
+        "$ tenure -w shop load subscriptions subscriptions.csv",
+        "...",
+        "$ tenure -w shop load rates rates.csv",
+        "...",
+        f"$ tenure -w shop metrics mrr customers customer_churn_rate --from {SINCE} --to {UNTIL} --format csv",
+        "metric,profile,period_start,period_end,segment,currency,unit,value,low,high,numerator,denominator,n,reason",
+        "...",
+        "```",
+        "",
+        "*Read next: [MRR](mrr.md), [customer churn rate](customer_churn_rate.md),",
+        "[MRR is not revenue](../../explanation/mrr-is-not-revenue.md).*",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+# ---------------------------------------------------------------------------------------------------- command line
+
+
+def command_page() -> str:
+    """Every command with its arguments and options, as the parser itself knows them."""
+    import typer
+
+    from tenure.faces.cli.commands import app
+
+    root: Any = typer.main.get_command(app)
+    lines = [
+        "<!-- Made by tenure.faces.reference_pages; change the code, not this page. -->",
+        "<!-- setup: python -m tenure.faces.reference_pages --example shop -->",
+        "# The command line",
+        "",
+        "*What can I type after `tenure`, and what comes back?*",
+        "",
+        "## What holds for every command",
+        "",
+        "- **Where.** `-w DIR` names the workspace, before or after the command's name. Without it `TENURE_WORKSPACE`",
+        "  counts, else the folder one stands in.",
+        "- **When.** A date, month, quarter or year names the whole of it, in the workspace's time zone: `2026-06-30`,",
+        "  `2026-06`, `2026-Q2`, `2026-W26`, `2026`. `--to`, `--as-of` and `--known-on` include it.",
+        "- **How it prints.** `--format table` is for people: rates in percent, reasons as footnotes. `csv` and `json`",
+        "  carry exact values: money as decimal text in major units, rates as fractions, `period_end` exclusive,",
+        "  unknown is empty (`null`). A `segment` is an object in JSON and columns `segment.NAME` in CSV. Text that a",
+        "  spreadsheet would run as a formula gets a leading apostrophe in `csv`.",
+        "- **How it ends.** 0: done. 1: the input was fine, the work was not possible. 2: bad input or usage. 130:",
+        "  interrupted. Messages go to stderr and say what to do next; `TENURE_DEBUG=1` adds where in the code it",
+        "  happened.",
+        "- **Progress** shows on a terminal only.",
+        "",
+        "One number as a program reads it:",
+        "",
+        "```console",
+        "$ tenure -w shop metrics customer_churn_rate --from 2026-06 --format json",
+        "@JSON@",
+        "```",
+        "",
+        "And what a mistake gets:",
+        "",
+        "<!-- exits: 2 -->",
+        "```console",
+        "$ tenure -w shop metrics custmer_churn_rate --from 2026-06",
+        "@MISTAKE@",
+        "```",
+        "",
+        "## `tenure`",
+        "",
+        *_parameters(root),
+    ]
+    for name, command in root.commands.items():
+        usage = [f"tenure {name}", "[OPTIONS]"]
+        usage += [_argument(p) for p in command.params if p.param_type_name == "argument"]
+        lines += [f"## `tenure {name}`", "", (command.help or "").strip(), "", "```text", " ".join(usage), "```", ""]
+        lines += _parameters(command)
+    lines += [
+        "*Read next: [the catalogue of metrics](metrics/index.md), [the glossary](glossary.md).*",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _argument(parameter: Any) -> str:
+    name = parameter.metavar or parameter.name.upper()
+    return name if parameter.required else f"[{name}]"
+
+
+def _parameters(command: Any) -> list[str]:
+    rows = []
+    for parameter in command.params:
+        says = _cell(parameter.help or "")
+        if parameter.param_type_name == "argument":
+            rows.append(f"| `{parameter.metavar or parameter.name.upper()}` | {says} |")
+            continue
+        takes = "" if parameter.is_flag else f" {_takes(parameter)}"
+        default = parameter.default
+        told = getattr(default, "value", default)
+        if told not in (None, False, "", ()) and not callable(told) and "[default" not in says:
+            says += f" [default: {told}]"
+        rows.append(f"| `{', '.join(parameter.opts)}{takes}` | {says} |")
+    return ["| | |", "|---|---|", *rows, ""] if rows else []
+
+
+def _takes(parameter: Any) -> str:
+    choices = getattr(getattr(parameter, "type", None), "choices", None)
+    if parameter.metavar:
+        return str(parameter.metavar)
+    if choices:
+        return "/".join(str(getattr(choice, "value", choice)) for choice in choices)
+    return str(parameter.name).upper()
+
+
+def _said(arguments: Sequence[str]) -> str:
+    """What a command prints, on stdout and on stderr."""
+    from contextlib import redirect_stderr, redirect_stdout
+
+    from tenure.faces.cli.ending import run
+
+    told = io.StringIO()
+    with redirect_stdout(told), redirect_stderr(told):
+        run(arguments)
+    return told.getvalue().rstrip("\n")
+
+
+# ----------------------------------------------------------------------------------------------------------- write
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Every generated page: its path below docs/reference, and its text."""
+    with tempfile.TemporaryDirectory(prefix="tenure-pages-") as scratch:
+        folder = Path(scratch) / "shop"
+        shown = _shown(example(folder))
+        yield "metrics/index.md", index_page()
+        for metric in CATALOGUE.values():
+            yield f"metrics/{metric.name}.md", metric_page(metric, *shown[metric.name])
+        text = command_page()
+        where = ["-w", str(folder), "metrics"]
+        text = text.replace("@JSON@", _said([*where, "customer_churn_rate", "--from", "2026-06", "--format", "json"]))
+        yield "command-line.md", text.replace("@MISTAKE@", _said([*where, "custmer_churn_rate", "--from", "2026-06"]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Writes the pages below the folder named, or makes the example company in the folder after --example."""
+    if len(arguments) == 2 and arguments[0] == "--example":
+        example(Path(arguments[1]))
+        return 0
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: python -m tenure.faces.reference_pages DIR | --example DIR", file=sys.stderr)
+        return 2
+    for name, text in pages():
+        path = Path(arguments[0]) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
