@@ -379,22 +379,24 @@ def orders() -> Orders:
         return Figure(metric, value, unit, at, "EUR" if unit == "money" else "")  # type: ignore[arg-type]
 
     revenue = Headline(
-        figure("revenue", last.revenue, "money", last.period),
+        figure("order_revenue", last.revenue, "money", last.period),
         "higher",
         (
             Comparison(
-                "previous", figure("revenue", before.revenue, "money", before.period), last.revenue - before.revenue
+                "previous",
+                figure("order_revenue", before.revenue, "money", before.period),
+                last.revenue - before.revenue,
             ),
         ),
         tuple(Point(one.period, one.revenue) for one in months),
     )
     active = Headline(
-        figure("active_customers", last.customers, "count", last.period),
+        figure("order_customers", last.customers, "count", last.period),
         "higher",
         (
             Comparison(
                 "previous",
-                figure("active_customers", before.customers, "count", before.period),
+                figure("order_customers", before.customers, "count", before.period),
                 last.customers - before.customers,
             ),
         ),
@@ -412,7 +414,7 @@ def orders() -> Orders:
         "EUR",
         revenue,
         active,
-        Headline(rate("repeat_rate", 2310, 6120, last.period), "higher"),
+        Headline(rate("repeat_rate", last.customers - last.new_customers, last.customers, last.period), "higher"),
         tuple(months),
         cohorts("orders", 12),
         tuple(layers),

@@ -19,6 +19,7 @@ from tenure.app.story import (
     Figure,
     Headline,
     Leavers,
+    Match,
     MovementLine,
     Note,
     Opened,
@@ -32,7 +33,7 @@ from tenure.app.story import (
     Trust,
     Worse,
 )
-from tenure.faces.report.pictures import pictures
+from tenure.faces.report.pictures import pictures, rate_of_all
 from tenure.faces.report.sentences import Sentence, Teller, report_language, target_state, tone_of
 from tests.faces.made_up_story import about, month, order_story, subscription_story
 
@@ -324,6 +325,70 @@ def test_the_peak_of_the_hazard_is_not_looked_for_among_a_handful() -> None:
     tail = replace(story.hazard.points[-1], start=40.0, end=41.0, hazard=0.9, at_risk=2)
     wild = replace(story, hazard=replace(story.hazard, points=(*story.hazard.points, tail)))
     assert "greatest in month 1:" in sentence_of(wild, "hazard")
+
+
+def test_a_peak_of_a_wide_span_is_told_with_both_its_ends() -> None:
+    story = subscription_story()
+    assert story.hazard is not None
+    wide = replace(story.hazard.points[0], start=0.0, end=3.0, hazard=0.2, low=0.15, high=0.25)
+    assert sentence_of(replace(story, hazard=replace(story.hazard, points=(wide,))), "hazard") == (
+        "The risk of leaving is greatest between 0 and 3 months: 20.0% of those who got that far leave within that time."
+    )
+
+
+def test_the_peak_is_the_one_we_are_surest_of() -> None:
+    story = subscription_story()
+    assert story.hazard is not None
+    sure = replace(story.hazard.points[0], hazard=0.1, low=0.09, high=0.11)
+    wild = replace(story.hazard.points[5], hazard=0.12, low=0.02, high=0.4)
+    told_of = replace(story, hazard=replace(story.hazard, points=(sure, wild)))
+    assert "greatest in month 1:" in sentence_of(told_of, "hazard")
+
+
+def test_a_reason_that_gives_none_is_not_quoted_as_the_commonest() -> None:
+    leavers = Leavers(OCTOBER, 9, (), (), (("other", 5, None), ("too_expensive", 3, None), ("", 1, None)))
+    assert "The reason given most often: “too expensive” (3 customers)." in told(teller().leavers(leavers))
+    assert "reason given" not in told(teller().leavers(replace(leavers, said=leavers.said[:1])))
+
+
+def test_average_months_say_that_they_are_averages_and_over_which_days() -> None:
+    year = Period(date(2024, 11, 1), date(2025, 11, 1), "year")
+    monthly = Worse("customer_churn_rate", year, (), (), 4, per="month")
+    assert told(teller().worse(monthly)).endswith(
+        "Average monthly churn over 1 Nov 2024 – 31 Oct 2025; the base counts each customer once a month."
+    )
+    assert told(teller().worse(replace(monthly, per=""))).endswith("Counted over 1 Nov 2024 – 31 Oct 2025.")
+
+
+def test_the_line_of_all_customers_is_counted_from_the_segments_beside_it() -> None:
+    table = subscription_story().worse.tables[0]  # type: ignore[union-attr]
+    # 41 + 16 + 4 of 620 + 540 + 338
+    assert rate_of_all(table) == pytest.approx(61 / 1498)
+    assert rate_of_all(replace(table, left_out=1)) is None
+
+
+def test_a_year_of_quarters_is_four_of_them() -> None:
+    shares = tuple(1 - age / 20 for age in range(9))
+    rows = (CohortRow("2023-Q1", date(2023, 1, 1), 9, shares),)
+    story = Story(about(), Trust(()), cohorts=(Cohorts("customers", "quarter", rows, shares),))
+    assert (
+        sentence_of(story, "cohorts_customers") == "After 4 quarters, 80% of a cohort are still customers on average."
+    )
+
+
+def test_whom_other_facts_name_is_matched_or_the_weakest_is_named() -> None:
+    facts = (FactCoverage("customers", 9, 9, date(2024, 1, 1), date(2025, 1, 1)),)
+    whole = Story(about(), Trust(facts, (Match("payments", 9, 9),)))
+    assert "Every customer that other facts name is known to us." in told(teller(whole).trust()[0])
+    weak = Story(about(), Trust(facts, (Match("payments", 9, 9), Match("tickets", 1, 4))))
+    assert "The weakest match is Tickets: 25.0% of its customers are known to us." in told(teller(weak).trust()[0])
+
+
+def test_the_average_stay_is_told_with_its_horizon() -> None:
+    points = (SurvivalPoint(0.0, 1.0), SurvivalPoint(30.0, 0.4))
+    curve = SurvivalCurve("", points, 50, 6, 20.0, restricted_mean=12.34, horizon=30.0)
+    story = Story(about(), Trust(()), survival=(Survival((curve,)),))
+    assert sentence_of(story, "survival").endswith("Of their first 30 months they stay 12.3 on average.")
 
 
 def test_quarters_and_days_have_their_own_words() -> None:

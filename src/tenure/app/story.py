@@ -337,6 +337,8 @@ class Worse:
     worst        rows of those tables whose difference stays above 0 after allowing for all comparisons, worst first;
                  empty: none is
     compared     number of segments compared in all (for the multiple-comparison sentence)
+    per          "month" where the rates are averages per month over a longer `period`, and n counts customer-months;
+                 "" where each rate is over the whole period
     """
 
     metric: str
@@ -345,6 +347,7 @@ class Worse:
     worst: tuple[SegmentRate, ...] = ()
     compared: int = 0
     is_adjusted: bool = True
+    per: str = ""
 
 
 @dataclass(frozen=True)
@@ -391,7 +394,10 @@ class SurvivalPoint:
 
 @dataclass(frozen=True)
 class SurvivalCurve:
-    """One Kaplan-Meier curve; segment "" = everybody.  median None: more than half stay longer than we have watched."""
+    """One Kaplan-Meier curve; segment "" = everybody.  median None: more than half stay longer than we have watched.
+
+    restricted_mean  average stay within the first `horizon` of tenure, both in the section's unit
+    """
 
     segment: str
     points: tuple[SurvivalPoint, ...]
@@ -419,7 +425,10 @@ class Survival:
 
 @dataclass(frozen=True)
 class HazardPoint:
-    """Of those who reached tenure `start`, which share left before `end`? Tenure in the section's unit, half-open."""
+    """Of those who reached tenure `start`, which share left before `end`? In the section's unit, half-open.
+
+    hazard       fraction of those there at `start`, over the whole of [start, end), however long that is
+    """
 
     start: float
     end: float
@@ -432,7 +441,7 @@ class HazardPoint:
 
 @dataclass(frozen=True)
 class Hazard:
-    """When do they leave?  Hazard by tenure; `unit` as in Survival, each hazard is per that unit."""
+    """When do they leave?  Hazard by tenure, in spans that follow each other; `unit` as in Survival."""
 
     points: tuple[HazardPoint, ...]
     unit: Literal["months", "days", "weeks", "years"] = "months"

@@ -105,11 +105,16 @@ class Language:
         from babel.numbers import format_currency, get_currency_precision
 
         exact = Decimal(str(value)) if isinstance(value, float) else Decimal(value)
+        if not currency:
+            return ("+" if signed and exact > 0 else "") + self.number(exact, 0 if whole else 2)
         is_whole = abs(exact) >= 10_000 if whole is None else whole
         digits = 0 if is_whole else get_currency_precision(currency)
         rounded = exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN)
         rounded = abs(rounded) if rounded == 0 else rounded
         pattern = "¤#,##0" + ("." + "0" * digits if digits else "")
+        symbol = self.symbol(currency)
+        if symbol[-1:].isalpha():
+            pattern = pattern.replace("¤", "¤\xa0")  # THB 500, but $500
         text = format_currency(rounded, currency, format=pattern, locale=self.locale, currency_digits=False)
         return ("+" if signed and rounded > 0 else "") + str(text).replace("-", MINUS)
 

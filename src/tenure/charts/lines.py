@@ -27,9 +27,7 @@ def metric_lines(rows: Any, language: str = "en", width: int = look.WIDE, height
     pictures: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in look.rows_of(rows):
         pictures.setdefault((row["metric"], row["currency"] or ""), []).append(row)
-    drawn = [
-        _picture(name, currency, found, width, height) for (name, currency), found in pictures.items()
-    ]
+    drawn = [_picture(name, currency, found, width, height) for (name, currency), found in pictures.items()]
     return alt.vconcat(*drawn, spacing=24)
 
 

@@ -105,6 +105,7 @@ def money_axis(language: Language, currency: str, **more: Any) -> alt.Axis:
     import altair as alt
 
     sign = language.symbol(currency).replace("\\", "").replace("'", "")
+    sign += " " if sign[-1:].isalpha() else ""
     expression = f"(datum.value < 0 ? '−' : '') + '{sign}' + replace(format(abs(datum.value), '~s'), 'G', 'B')"
     return alt.Axis(labelExpr=expression, title=None, **{"tickCount": 5, **more})
 

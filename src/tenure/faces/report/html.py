@@ -102,6 +102,7 @@ def render(story: Story, language: str = "en") -> str:
             quoted=quoted,
             name_of=name_of,
             reason=teller.reason,
+            cause=teller.cause,
             columns=columns,
             say=lambda sentence, is_focusable=True: said(sentence, is_focusable),
             style=Markup(style),
@@ -246,7 +247,7 @@ def _why(teller: Teller, recurring: Recurring) -> dict[str, Any]:
 
     def line_of(line: MovementLine) -> dict[str, Any]:
         causes = [
-            f"{words.named('causes', cause)} {words.money(amount, recurring.currency, True, whole=False)}"
+            f"{teller.cause(cause)} {words.money(amount, recurring.currency, True, whole=False)}"
             for cause, amount in line.causes
         ]
         return {
@@ -374,7 +375,7 @@ def _trust(teller: Teller, answer: list[Sentence], notes: list[Sentence]) -> dic
     names = ("table", "rows", "customers", "since", "until", "derived", "assumed", "quarantined")
     matches = [
         (
-            quoted(match.system, NAME_LENGTH),
+            teller.system(match.system),
             f"{words.number(match.matched)} / {words.number(match.total)}",
             words.percent(match.matched / match.total) if match.total else "",
         )

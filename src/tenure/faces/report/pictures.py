@@ -230,7 +230,8 @@ def _cohorts(teller: Teller, cohorts: Cohorts) -> Picture:
     unit = words(f"units.{cohorts.grain}s")
     seen = [age for age in range(1, len(cohorts.average)) if cohorts.average[age] is not None]
     # Twelve periods if they have been seen by enough cohorts, else the middle of what has.
-    preferred = (1,) if measure == "orders" else (12, 6, 4, 3, 1)
+    year = {"month": 12, "quarter": 4, "week": 52, "year": 1}.get(cohorts.grain, 12)
+    preferred = (1,) if measure == "orders" else (year, year // 2, 3, 1)
     age = next((age for age in preferred if age in seen), seen[-1] if seen else None)
     if age is None:
         answer = Sentence(teller.language.template("picture.cohorts_none"))
@@ -248,7 +249,7 @@ def _cohorts(teller: Teller, cohorts: Cohorts) -> Picture:
         if value is not None
     ]
     head = (words("picture.cohort"), words("picture.size"), *(str(at) for at in range(oldest)))
-    size_unit = "money" if isinstance(shown[0].size, Decimal) else "count"
+    number = teller.language.number
 
     def cell(value: float | None) -> str:
         return "" if value is None else teller.language.percent(value, 0)
@@ -256,7 +257,9 @@ def _cohorts(teller: Teller, cohorts: Cohorts) -> Picture:
     rows = [
         (
             names[row.cohort],
-            teller.value(row.size, size_unit, cohorts.currency),
+            teller.language.money(row.size, cohorts.currency, whole=True)
+            if isinstance(row.size, Decimal)
+            else number(row.size),
             *(cell(row.values[at] if at < len(row.values) else None) for at in range(oldest)),
         )
         for row in shown
@@ -289,10 +292,9 @@ def _survival(teller: Teller, survival: Survival) -> Picture:
             answers.append(Sentence(template("picture.survival_none")))
         elif curve.median is None:
             last = curve.points[-1]
-            horizon = curve.horizon if curve.horizon is not None else last.at
             values: dict[str, Told | str] = {
-                "horizon": Told(number(horizon, 0)),
-                "unit": teller.units(horizon, unit[:-1]),
+                "horizon": Told(number(last.at, 0)),
+                "unit": teller.units(last.at, unit[:-1]),
                 "share": Told(teller.language.percent(last.survival, 0)),
             }
             answers.append(Sentence(template("picture.survival_long"), values))
@@ -305,6 +307,13 @@ def _survival(teller: Teller, survival: Survival) -> Picture:
                 values["low"] = Told(number(curve.median_low or 0, digits))
                 values["high"] = Told(number(curve.median_high or 0, digits))
             answers.append(Sentence(template(f"picture.survival_median{'_interval' if has_interval else ''}"), values))
+        if curve.points and curve.restricted_mean is not None and curve.horizon is not None:
+            values = {
+                "horizon": Told(number(curve.horizon)),
+                "unit": teller.units(curve.horizon, unit[:-1]),
+                "mean": Told(number(curve.restricted_mean, 1)),
+            }
+            answers.append(Sentence(template("picture.survival_mean"), values))
     else:
         told = [curve for curve in survival.curves if curve.points]
         if len(told) > 1:
@@ -368,17 +377,22 @@ def _survival(teller: Teller, survival: Survival) -> Picture:
 def _hazard(teller: Teller, hazard: Hazard) -> Picture:
     words, code, number = teller.language.words, teller.language.code, teller.language.number
     grain = hazard.unit[:-1]
-    # Few customers make wild rates: the peak is looked for where at least 30 were watched.
+    # Few customers make wild rates: the peak is where the lower end of the interval is highest, 30 being watched.
     watched = [point for point in hazard.points if point.at_risk >= 30] or list(hazard.points)
-    peak = max(watched, key=lambda point: point.hazard)
+    peak = max(watched, key=lambda point: point.hazard if point.low is None else point.low)
     if peak.hazard <= 0:
         answer = Sentence(teller.language.template("picture.hazard_none"))
     else:
-        values = {
+        values: dict[str, Told | str] = {
             "at": Told(number(int(peak.start) + 1)),
             "hazard": Told(teller.language.percent(peak.hazard), _range(teller, peak.low, peak.high)),
         }
-        answer = Sentence(teller.language.template(f"picture.hazard_{grain}"), values)
+        key = f"picture.hazard_{grain}"
+        if peak.end - peak.start != 1:
+            key = "picture.hazard_span"
+            values["start"], values["end"] = Told(number(peak.start)), Told(number(peak.end))
+            values["unit"] = teller.units(peak.end, grain)
+        answer = Sentence(teller.language.template(key), values)
     rows = [
         {"start": one.start, "end": one.end, "hazard": one.hazard, "low": one.low, "high": one.high}
         for one in hazard.points
@@ -428,8 +442,9 @@ def _segments(teller: Teller, table: SegmentTable) -> Picture:
         key = "segments" if len(known) > 1 else "segments_one"
         answers.append(Sentence(teller.language.template(f"picture.{key}"), values))
     worst = {(row.column, row.segment) for row in teller.story.worse.worst} if teller.story.worse else set()
-    metric = teller.story.worse.metric if teller.story.worse else ""
-    overall = next((one.figure.value for one in teller.story.rates if one.figure.metric == metric), None)
+    if teller.story.worse:
+        answers.extend(teller.counted(teller.story.worse))
+    overall = rate_of_all(table)
     rows = [
         {
             "segment": quoted(row.segment, NAME_LENGTH) or words("page.unknown"),
@@ -449,9 +464,7 @@ def _segments(teller: Teller, table: SegmentTable) -> Picture:
         words("picture.segments_title", column=column),
         tuple(answers),
         words("picture.segments_alt"),
-        (lambda width: charts.churn_by_segment(rows, float(overall) if overall is not None else None, code, width))
-        if known
-        else None,
+        (lambda width: charts.churn_by_segment(rows, overall, code, width)) if known else None,
         (
             words("worse.segment"),
             words("worse.rate"),
@@ -553,6 +566,15 @@ def cohort_name(teller: Teller, cohort: str, start: Any, grain: str) -> str:
         name, year = teller.language.tick(start, "month")
         return f"{name} {year}"
     return quoted(cohort, NAME_LENGTH)
+
+
+def rate_of_all(table: SegmentTable) -> float | None:
+    """The rate of all segments together, from their own parts; None where the table does not hold them all."""
+    parts = [(row.rate.numerator, row.rate.denominator) for row in table.rows]
+    if table.left_out or any(numerator is None or denominator is None for numerator, denominator in parts):
+        return None
+    base = sum(float(denominator or 0) for _, denominator in parts)
+    return sum(float(numerator or 0) for numerator, _ in parts) / base if base else None
 
 
 def share_at(points: Sequence[Any], at: float) -> float:

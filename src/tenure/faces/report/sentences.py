@@ -37,6 +37,8 @@ from tenure.faces.report.quoting import NAME_LENGTH, name_of, quoted
 
 WORDS = Path(__file__).with_name("words")
 GAINS = ("new", "reactivation", "resume", "expansion")
+# Reasons that give none.
+UNTOLD = frozenset({"", "other", "unknown"})
 LOSSES = ("contraction", "pause", "churn")
 
 Tone = Literal["", "good", "bad"]
@@ -368,8 +370,9 @@ class Teller:
                         share=Told(self.language.percent(total / leavers.mrr[0].value, 0)),
                     )
                 )
-        if leavers.said:
-            reason, count_said, _ = leavers.said[0]
+        named = [one for one in leavers.said if one[0].lower() not in UNTOLD]
+        if named:
+            reason, count_said, _ = named[0]
             quote, number = f"“{self.reason(reason)}”", self.count(count_said)
             told.append(self._say("leavers.said", count_said, reason=quote, count=number))
         if leavers.silent:
@@ -381,6 +384,12 @@ class Teller:
         if self.language.has(f"reasons.{reason}"):
             return self.language.words(f"reasons.{reason}")
         return quoted(reason.replace("_", " "), NAME_LENGTH)
+
+    def cause(self, cause: str) -> str:
+        """A movement's cause as shown: a word of ours, else a reason the customer gave."""
+        if self.language.has(f"causes.{cause}"):
+            return self.language.words(f"causes.{cause}")
+        return self.reason(cause)
 
     def chosen(self, chosen: Chosen) -> list[Sentence]:
         """Who chose to leave and whose payment failed."""
@@ -428,12 +437,20 @@ class Teller:
         """Which segments lose more than the rest."""
         compared = self.count(worse.compared)
         if not worse.worst:
-            return [self._say("worse.none", compared=compared)]
+            return [self._say("worse.none", compared=compared), *self.counted(worse)]
         names = self.language.listed(self._worse_item(row) for row in worse.worst[:3])
         told = [self._say("worse.some", len(worse.worst), count=self.count(len(worse.worst)), names=names)]
         if worse.is_adjusted and worse.compared > 1:
             told.append(self._say("worse.adjusted", compared=compared))
-        return told
+        return [*told, *self.counted(worse)]
+
+    def counted(self, worse: Worse) -> list[Sentence]:
+        """Over which days the segments were counted, where these are not those of the report."""
+        if worse.per:
+            return [self._say("worse.counted_month", period=self.period(worse.period))]
+        if worse.period == self.story.about.period:
+            return []
+        return [self._say("worse.counted", period=self.period(worse.period))]
 
     def segment(self, column: str, segment: str) -> str:
         """A segment with its column: plan “Starter”."""
@@ -467,14 +484,20 @@ class Teller:
         notes = self.caveats()
         if trust.matches:
             worst = min(trust.matches, key=lambda match: match.matched / match.total if match.total else 1.0)
-            if worst.total:
+            if worst.matched < worst.total:
                 share = Told(words.percent(worst.matched / worst.total))
-                told.append(self._say("trust.worst_match", system=quoted(worst.system, NAME_LENGTH), share=share))
+                told.append(self._say("trust.worst_match", system=self.system(worst.system), share=share))
+            else:
+                told.append(self._say("trust.all_matched"))
         if notes:
             told.append(self._say("trust.caveats", len(notes), count=self.count(len(notes))))
         elif loaded:
             told.append(self._say("trust.clean"))
         return told, notes
+
+    def system(self, system: str) -> str:
+        """The name of another system, or of a table that names customers."""
+        return self.language.named("tables", system) if self.language.has(f"tables.{system}") else quoted(system, 40)
 
     def caveats(self) -> list[Sentence]:
         """Every caveat: those of the story and of trust, and those that follow from the facts themselves."""

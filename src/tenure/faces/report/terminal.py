@@ -213,8 +213,7 @@ def _why(teller: Teller, console: Console, recurring: Recurring) -> None:
     table.add_row(Text(words.named("kinds", "opening"), "bold"), Text(opening, "bold"), "", "", "")
     for line in lines:
         causes = ", ".join(
-            f"{words.named('causes', cause)} {words.money(amount, currency, True, whole=False)}"
-            for cause, amount in line.causes
+            f"{teller.cause(cause)} {words.money(amount, currency, True, whole=False)}" for cause, amount in line.causes
         )
         colour = "cyan" if line.amount >= 0 else "red"
         table.add_row(
@@ -417,7 +416,8 @@ def _heat_map(teller: Teller, console: Console, cohorts: Cohorts, drawn: dict[st
         return Text(f"{words.percent(value, 0):>4} ", f"{ink} on {colours[round(share * 23)]}")
 
     for row in rows:
-        size = teller.value(row.size, "money" if isinstance(row.size, Decimal) else "count", cohorts.currency)
+        is_money = isinstance(row.size, Decimal)
+        size = words.money(row.size, cohorts.currency, whole=True) if is_money else words.number(row.size)
         table.add_row(
             Text(cohort_name(teller, row.cohort, row.start, cohorts.grain)[:20]),
             Text(f"{size} ", "dim"),
