@@ -183,6 +183,16 @@ def test_a_real_rise_of_churn_is_bad_news_and_a_real_rise_of_retention_good() ->
     assert tone_of(Headline(churn(0.05).figure, "neither"), rise) == ""
 
 
+def test_a_change_of_a_rate_without_an_interval_is_neither_good_nor_bad_news() -> None:
+    unsure = against("previous", 0.04, 0.01)
+    _, rows = teller(Story(about(), Trust(()), rates=(churn(0.05, comparisons=(unsure,)),))).noise()
+    assert (rows[0].difference, rows[0].verdict, rows[0].tone) == ("+1.0", "", "")
+    # MRR is counted, not estimated: less of it is less.
+    story = Story(about(), Trust(()), (mrr("900", "1000"),))
+    headline = story.recurring[0].mrr
+    assert teller(story).compared(headline, headline.comparisons[0]).tone == "bad"
+
+
 @pytest.mark.parametrize(
     ("value", "low", "high", "goal", "better", "state"),
     [
@@ -332,7 +342,8 @@ def test_a_peak_of_a_wide_span_is_told_with_both_its_ends() -> None:
     assert story.hazard is not None
     wide = replace(story.hazard.points[0], start=0.0, end=3.0, hazard=0.2, low=0.15, high=0.25)
     assert sentence_of(replace(story, hazard=replace(story.hazard, points=(wide,))), "hazard") == (
-        "The risk of leaving is greatest between 0 and 3 months: 20.0% of those who got that far leave within that time."
+        "The risk of leaving is greatest between 0 and 3 months: "
+        "20.0% of those who got that far leave within that time."
     )
 
 

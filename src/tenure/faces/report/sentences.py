@@ -216,7 +216,8 @@ class Teller:
                 share = Decimal(str(comparison.difference)) / abs(Decimal(str(comparison.then.value)))
                 difference += f" ({self.language.percent(share, signed=True)})"
         tone = tone_of(headline, comparison)
-        if comparison.against == "target":
+        tested_otherwise = comparison.against == "target"
+        if tested_otherwise:
             met = target_state(headline, comparison)
             verdict = words(f"compare.{met}") if met else ""
             tone = {"met": "good", "missed": "bad"}.get(met, "")  # type: ignore[assignment]
@@ -226,7 +227,8 @@ class Teller:
             against = words(
                 f"compare.short_{comparison.against}", period=self.period(comparison.then.period, short=True)
             )
-        if comparison.verdict == "noise":
+        # Money and heads are counted; a rate's change may be chance until an interval says it is not.
+        if comparison.verdict == "noise" or (is_rate and comparison.verdict == "unknown" and not tested_otherwise):
             tone = ""
         tip = [against, then]
         if comparison.low is not None and comparison.high is not None:
@@ -605,6 +607,7 @@ class Teller:
 
     def _tested(self, headline: Headline, comparison: Comparison, is_first: bool) -> Tested:
         now, shown = headline.figure, self.compared(headline, comparison)
+        several = len({one.figure.currency for one in self.story.rates if one.figure.currency}) > 1
         if comparison.against == "target":
             interval = ""
             against = self.language.words("compare.target")
@@ -612,7 +615,7 @@ class Teller:
             against = self.period(comparison.then.period, short=True)
             interval = self._interval_of_difference(comparison, now)
         return Tested(
-            self.title(now.metric) + (f" ({now.currency})" if now.currency else ""),
+            self.title(now.metric) + (f" ({now.currency})" if now.currency and several else ""),
             against,
             self.value(comparison.then.value, now.unit, now.currency),
             self.value(now.value, now.unit, now.currency),
