@@ -415,8 +415,12 @@ def command_page() -> str:
 
 
 def _argument(parameter: Any) -> str:
-    name = parameter.metavar or parameter.name.upper()
+    name = _placeholder(parameter)
     return name if parameter.required else f"[{name}]"
+
+
+def _placeholder(parameter: Any) -> str:
+    return f"{parameter.metavar or parameter.name.upper()}{'...' if parameter.nargs == -1 else ''}"
 
 
 def _parameters(command: Any) -> list[str]:
@@ -424,7 +428,7 @@ def _parameters(command: Any) -> list[str]:
     for parameter in command.params:
         says = _cell(parameter.help or "")
         if parameter.param_type_name == "argument":
-            rows.append(f"| `{parameter.metavar or parameter.name.upper()}` | {says} |")
+            rows.append(f"| `{_placeholder(parameter)}` | {says} |")
             continue
         takes = "" if parameter.is_flag else f" {_takes(parameter)}"
         default = parameter.default

@@ -82,7 +82,7 @@ def init(
     company: Annotated[str, typer.Option(metavar="NAME", help="The company's name, for reports.")] = "",
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Make a workspace: a folder with settings, where facts will live."""
+    """Make a workspace. It is a folder with settings, in which facts will live."""
     import shlex
 
     from tenure import open
@@ -126,7 +126,7 @@ def load(
         ),
     ],
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="CSV, TSV, Parquet, JSON lines; also gzip, zstd.")
+        list[Path], typer.Argument(metavar="FILE", help="CSV, TSV, Parquet, JSON lines; also gzip, zstd.")
     ],
     map_: Annotated[
         list[str] | None, typer.Option("--map", metavar="theirs=ours", help="A column's name in the file, and ours.")
@@ -145,7 +145,11 @@ def load(
     format: FormatOption = Format.table,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Load files: each wholly or not at all, rows that fail go to quarantine, the same file twice changes nothing."""
+    """Load files of facts. Each is loaded wholly or not at all.
+
+    Rows that fail go to quarantine and the rest loads; the same file twice changes nothing. --map =USD=currency gives
+    every row that value.
+    """
     from tenure.errors import BadFile, BadInput
     from tenure.faces.cli import loads, progress
 
@@ -196,7 +200,7 @@ KnownOnOption = Annotated[
     str | None, typer.Option(metavar="DATE", help="Only what was recorded by the end of it [default: now].")
 ]
 EngineOption = Annotated[str | None, typer.Option(metavar="ENGINE", help="duckdb or spark [default: the workspace's].")]
-Names = Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Metrics, as --list names them.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Metrics, as --list names them.")]
 
 
 @app.command()
@@ -228,7 +232,7 @@ def metrics(
     format: FormatOption = Format.table,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Measure: any metric of the catalogue, per period, split as you like, down to the customers in it."""
+    """Measure any metric of the catalogue. Per period, split as you like, down to the customers in it."""
     from tenure.errors import BadInput, BadPeriod, UnknownName
     from tenure.measure.catalogue import CATALOGUE
     from tenure.measure.catalogue import metrics as find
@@ -345,7 +349,7 @@ def cohorts(
     format: FormatOption = Format.table,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Compare generations: how much of those who came in a period is still there, period by period."""
+    """Compare generations of customers. Of those who came in a period, how much is there, period by period?"""
     from tenure.faces.cli import progress, triangles
 
     shop = _shop(context, workspace)
@@ -404,7 +408,7 @@ def survival(
     format: FormatOption = Format.table,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Ask how long customers stay: the share still there after each month of tenure, those still here counted too."""
+    """Ask how long customers stay. The share still there at each tenure; those still here are counted too."""
     from tenure.faces.cli import curves, progress
 
     shop = _shop(context, workspace)
@@ -440,7 +444,7 @@ def report(
     currency: CurrencyOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Tell the whole story: what churn is, why it moved, who left, who is leaving; in the terminal and as a page."""
+    """Tell the whole story. What churn is, why it moved, who left, who is leaving; in the terminal and as a page."""
     from tenure.app.report import story
     from tenure.faces.cli import progress
     from tenure.faces.report.sentences import report_language
@@ -485,7 +489,7 @@ def demo(
     folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where to make it [default: demo].")] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """See it work: simulate a company, load it, measure it, report on it. Can be run again."""
+    """See it work on a made-up company. Simulates, loads, measures and reports; can be run again."""
     import shlex
 
     from tenure.app.demo import run
@@ -518,18 +522,18 @@ def demo(
 
 @app.command()
 def doctor(context: typer.Context, format: FormatOption = Format.table, workspace: WorkspaceOption = None) -> None:
-    """Look whether everything is as it should be: settings, facts, quarantine, engines, disk."""
+    """Look whether all is as it should be. Settings, facts, quarantine, engines, disk."""
     from tenure.faces.cli import health
 
-    checks, code = health.examine(places.folder(workspace, context.obj))
+    found = health.examine(places.folder(workspace, context.obj))
     if format is Format.json:
-        put(as_json(health.as_rows(checks)))
+        put(as_json(health.as_rows(found)))
     elif format is Format.csv:
-        put(as_csv(health.KEYS, health.as_rows(checks)))
+        put(as_csv(health.KEYS, health.as_rows(found)))
     else:
-        put(health.as_text(checks))
-    if code:
-        raise Ended(code)
+        put(health.as_text(found))
+    if found.exit_code:
+        raise Ended(found.exit_code)
 
 
 @app.command()
@@ -540,7 +544,7 @@ def quarantine(
     format: FormatOption = Format.table,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List the rows that could not be loaded: file, line, column, reason and what stood there."""
+    """List the rows that could not be loaded. File, line, column, reason and what stood there."""
     from tenure.faces.cli import findings
 
     rows = findings.held_back(_shop(context, workspace), file, table)
@@ -549,15 +553,15 @@ def quarantine(
     elif format is Format.csv:
         put(as_csv(findings.KEYS, rows))
     else:
-        put(findings.as_table(rows, 50))
+        put(findings.as_text(rows, 50))
 
 
-Tables = Annotated[list[str] | None, typer.Argument(metavar="TABLE...", help="Only these [default: every table].")]
+Tables = Annotated[list[str] | None, typer.Argument(metavar="TABLE", help="Only these [default: every table].")]
 
 
 @app.command()
 def compact(context: typer.Context, tables: Tables = None, workspace: WorkspaceOption = None) -> None:
-    """Join small files into larger ones, so that reading stays quick. Loads and reads go on meanwhile."""
+    """Join small files into larger ones. Reading stays quick; loads and reads go on meanwhile."""
     from tenure.faces.cli import progress
 
     lake = _shop(context, workspace).lake
@@ -581,7 +585,7 @@ def vacuum(
     ] = 24,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Delete files that nothing needs any more: those that compaction replaced, and what killed loads left."""
+    """Delete files that nothing needs any more. Those that compaction replaced, and what killed loads left."""
     from tenure.faces.cli import progress
 
     lake = _shop(context, workspace).lake

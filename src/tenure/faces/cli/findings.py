@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tenure.faces.cli.layout import Column, table, wrapped
+from tenure.faces.cli.layout import printable, shortened, width, wrapped
 
 if TYPE_CHECKING:
     from tenure.app.workspace import Workspace
@@ -38,22 +38,20 @@ def counts(shop: Workspace) -> list[tuple[str, str, int]]:
     return sorted(((*key, rows) for key, rows in found.items()), key=lambda item: (-item[2], item[0], item[1]))
 
 
-def as_table(rows: Sequence[dict[str, Any]], limit: int) -> str:
-    """The first rows for people."""
+def as_text(rows: Sequence[dict[str, Any]], limit: int) -> str:
+    """The first rows for people: where each stood, what is wrong with it, and how it read."""
     if not rows:
         return "The quarantine is empty: every row that was ever loaded passed.\n"
-    columns = [
-        Column("file", cut=True), Column("table"), Column("line", right=True), Column("column"),
-        Column("reason", cut=True), Column("raw", cut=True),
-    ]  # fmt: skip
-    lines = [
-        [row["file"], row["table"], str(row["line"]), row["column"], row["reason"], row["raw"] or ""]
-        for row in rows[:limit]
-    ]
-    text = table(columns, lines)
+    lines = []
+    for row in rows[:limit]:
+        column = f", {row['column']}" if row["column"] else ""
+        where = f"{row['file']}, line {row['line']}{column} (for {row['table']}): "
+        lines.append(wrapped(where + row["reason"], indent="    ", first="") + "\n")
+        if row["raw"]:
+            lines.append("    " + shortened(printable(row["raw"]), width() - 4) + "\n")
     if len(rows) > limit:
         more = f"... and {len(rows) - limit:,} more: --format csv lists them all, whole."
     else:
         more = "--format csv shows the rows whole."
     advice = "Correct them in the file and load it again: rows that are loaded already change nothing."
-    return text + "\n" + wrapped(f"{more} {advice}") + "\n"
+    return "".join(lines) + "\n" + wrapped(f"{more} {advice}") + "\n"

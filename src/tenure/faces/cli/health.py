@@ -7,15 +7,15 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenure.errors import TenureError
-from tenure.faces.cli.layout import cells, padded, wrapped
+from tenure.faces.cli.layout import Column, cells, padded, table, wrapped
 from tenure.lake.tables import TABLES
 
 if TYPE_CHECKING:
@@ -39,24 +39,62 @@ class Check:
     says: str
 
 
-def examine(folder: Path) -> tuple[list[Check], int]:
-    """Everything there is to say of the workspace in `folder` and of this machine, and the exit code that fits."""
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What there is of one table. since, until: of its business time; versions: whether some key occurs twice."""
+
+    table: str
+    rows: int
+    since: str
+    until: str
+    last_load: str
+    files: int
+    versions: bool
+    assumed: bool
+
+    @property
+    def says(self) -> str:
+        """The same in words."""
+        parts = [f"{self.rows:,} row{'s' if self.rows != 1 else ''}"]
+        if self.since:
+            parts.append(f"{TABLES[self.table].business_time} from {self.since} to {self.until}")
+        if self.last_load:
+            parts.append(f"last load {self.last_load} UTC")
+        parts.append(f"{self.files:,} file{'s' if self.files != 1 else ''}")
+        if self.versions:
+            parts.append("some keys in several versions (corrections), the latest counts")
+        if self.assumed:
+            parts.append("when some rows were recorded is assumed")
+        return "; ".join(parts)
+
+
+@dataclass
+class Examination:
+    """Everything that was looked at: the tables that are whole, all else as checks, and the exit code that fits."""
+
+    stocks: list[Stock] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    exit_code: int = 0
+
+
+def examine(folder: Path) -> Examination:
+    """Looks at the workspace in `folder` and at this machine."""
     from tenure.app.workspace import Workspace
 
-    code = 0
-    checks = []
+    found = Examination()
     try:
         shop = Workspace(folder)
     except TenureError as error:
-        checks.append(Check("workspace", PROBLEM, str(error)))
-        code = error.exit_code
+        found.checks.append(Check("workspace", PROBLEM, str(error)))
+        found.exit_code = error.exit_code
     else:
-        checks += [_settings(shop), *_facts(shop)]
-        checks.append(_disk(shop.folder))
-    checks += list(_machine())
-    if code == 0 and any(check.state == PROBLEM for check in checks):
-        code = 1
-    return checks, code
+        found.checks.append(_settings(shop))
+        _facts(shop, found)
+        found.checks.append(_disk(shop.folder))
+    found.checks += list(_machine())
+    if found.exit_code == 0 and any(check.state == PROBLEM for check in found.checks):
+        found.exit_code = 1
+    return found
 
 
 def _settings(shop: Workspace) -> Check:
@@ -76,55 +114,51 @@ def _settings(shop: Workspace) -> Check:
     )
 
 
-def _facts(shop: Workspace) -> Iterator[Check]:
+def _facts(shop: Workspace, found: Examination) -> None:
     lake = shop.lake
-    found = 0
     for name in (name for name in TABLES if name != "quarantine"):
         try:
             snapshot = lake.snapshot(name)
         except TenureError as error:
-            yield Check(name, PROBLEM, str(error))
-            found += 1
+            found.checks.append(Check(name, PROBLEM, str(error)))
             continue
-        if snapshot.version < 0 or not snapshot.rows:
+        if not snapshot.rows:
             continue
-        found += 1
         lost = [path for path in snapshot.files if not Path(path).is_file()]
         if lost:
-            yield Check(
-                name,
-                PROBLEM,
-                f"{len(lost)} of its {len(snapshot.files)} files are gone, such as {lost[0]}; restore them from a copy",
+            says = (
+                f"{len(lost)} of its {len(snapshot.files)} files are gone, such as {lost[0]}; restore them from a copy"
             )
+            found.checks.append(Check(name, PROBLEM, says))
             continue
-        many = len(snapshot.files) > MANY_FILES
-        hint = "; `tenure compact` joins them" if many else ""
-        yield Check(name, NOTE if many else FINE, _table_says(name, snapshot) + hint)
-    if not found:
-        yield Check("facts", NOTE, "nothing is loaded yet; begin with `tenure load subscriptions FILE`")
-        return
-    yield _quarantined(shop)
+        found.stocks.append(_stock(name, snapshot))
+        if len(snapshot.files) > MANY_FILES:
+            says = f"{len(snapshot.files):,} files make reading slow; `tenure compact` joins them"
+            found.checks.append(Check(name, NOTE, says))
+    if not found.stocks and not any(check.subject in TABLES for check in found.checks):
+        says = "nothing is loaded yet; begin with `tenure load subscriptions FILE`"
+        found.checks.append(Check("facts", NOTE, says))
+    held = _quarantined(shop)
+    if found.stocks or held.state != FINE:
+        found.checks.append(held)
+    if any(stock.assumed for stock in found.stocks):
+        says = "when some rows were recorded was not told but assumed; --known-on shows a reconstruction of the past"
+        found.checks.append(Check("known-on", NOTE, says))
 
 
-def _table_says(name: str, snapshot: Snapshot) -> str:
-    parts = [f"{snapshot.rows:,} row{'s' if snapshot.rows != 1 else ''}"]
+def _stock(name: str, snapshot: Snapshot) -> Stock:
     clock = TABLES[name].business_time
-    first, last = _day(snapshot.minimum.get(clock)), _day(snapshot.maximum.get(clock))
-    if first and last:
-        parts.append(f"{clock} from {first} to {last}")
     loaded = snapshot.maximum.get("loaded_at")
-    if isinstance(loaded, datetime):
-        parts.append(f"last load {loaded:%Y-%m-%d %H:%M} UTC")
-    files = len(snapshot.files)
-    parts.append(f"{files:,} file{'s' if files != 1 else ''}")
-    parts.append(
-        "no key twice"
-        if snapshot.no_repeated_keys
-        else "some keys in several versions (corrections), the latest counts"
+    return Stock(
+        name,
+        snapshot.rows,
+        _day(snapshot.minimum.get(clock)),
+        _day(snapshot.maximum.get(clock)),
+        f"{loaded:%Y-%m-%d %H:%M}" if isinstance(loaded, datetime) else "",
+        len(snapshot.files),
+        not snapshot.no_repeated_keys,
+        "recorded_assumed" not in snapshot.all_false,
     )
-    if "recorded_assumed" not in snapshot.all_false:
-        parts.append("when some rows were recorded is assumed, so --known-on is a reconstruction")
-    return "; ".join(parts)
 
 
 def _day(value: Any) -> str:
@@ -221,19 +255,30 @@ def _java() -> str:
     return f"Java {told[1]}" if done.returncode == 0 and told else ""
 
 
-def as_rows(checks: Sequence[Check]) -> list[dict[str, Any]]:
-    """The checks as data."""
-    return [asdict(check) for check in checks]
+def as_rows(found: Examination) -> list[dict[str, Any]]:
+    """Everything as data: one row per table and per check."""
+    stocks = [Check(stock.table, FINE, stock.says) for stock in found.stocks]
+    return [asdict(check) for check in (*stocks, *found.checks)]
 
 
-def as_text(checks: Sequence[Check]) -> str:
-    """The checks in words, problems marked."""
+def as_text(found: Examination) -> str:
+    """The tables in a table, the checks in words, problems marked."""
+    text = ""
+    if found.stocks:
+        columns = [
+            Column("table"), Column("rows", right=True), Column("from"), Column("to"), Column("last load (UTC)"),
+            Column("files", right=True), Column("versions"),
+        ]  # fmt: skip
+        lines = [
+            [stock.table, f"{stock.rows:,}", stock.since, stock.until, stock.last_load, f"{stock.files:,}",
+             "corrected" if stock.versions else "one each"]
+            for stock in found.stocks
+        ]  # fmt: skip
+        text = table(columns, lines) + "\n"
     marks = {FINE: "ok", NOTE: "note", PROBLEM: "PROBLEM"}
-    room = max(cells(check.subject) for check in checks)
-    lines = []
-    for check in checks:
+    room = max(cells(check.subject) for check in found.checks)
+    for check in found.checks:
         first = f"{marks[check.state]:<7}  {padded(check.subject, room, right=False)}  "
-        lines.append(wrapped(check.says, indent=" " * len(first), first=first) + "\n")
-    problems = sum(check.state == PROBLEM for check in checks)
-    told = "No problems." if not problems else f"{problems} problem{'s' if problems > 1 else ''}."
-    return "".join(lines) + "\n" + told + "\n"
+        text += wrapped(check.says, indent=" " * len(first), first=first) + "\n"
+    problems = sum(check.state == PROBLEM for check in found.checks)
+    return text + ("\nNo problems.\n" if not problems else f"\n{problems} problem{'s' if problems > 1 else ''}.\n")
