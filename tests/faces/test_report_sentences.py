@@ -395,6 +395,15 @@ def test_whom_other_facts_name_is_matched_or_the_weakest_is_named() -> None:
     assert "The weakest match is Tickets: 25.0% of its customers are known to us." in told(teller(weak).trust()[0])
 
 
+def test_one_cohort_alone_is_no_layer_cake() -> None:
+    shop = order_story().orders[0]
+    alone = tuple(layer for layer in shop.layers if layer.cohort == shop.layers[0].cohort)
+    names = [
+        picture.name for picture in pictures(teller(replace(order_story(), orders=(replace(shop, layers=alone),))))
+    ]
+    assert names == ["revenue", "active", "cohorts_orders"]
+
+
 def test_the_average_stay_is_told_with_its_horizon() -> None:
     points = (SurvivalPoint(0.0, 1.0), SurvivalPoint(30.0, 0.4))
     curve = SurvivalCurve("", points, 50, 6, 20.0, restricted_mean=12.34, horizon=30.0)

@@ -44,7 +44,7 @@ def layer_cake(
     step = max(1, math.ceil(len(cohorts) / most))
     chart = (
         alt.Chart()
-        .mark_area(stroke=look.PAPER, strokeWidth=0.6, interpolate="monotone")
+        .mark_area(stroke=look.PAPER, strokeWidth=0.6)
         .encode(
             x=alt.X("period:O", axis=look.period_axis(words, periods, grain, width), scale=alt.Scale(padding=0)),
             y=alt.Y("amount:Q", stack="zero", axis=look.money_axis(words, currency)),

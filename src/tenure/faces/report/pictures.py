@@ -138,7 +138,7 @@ def _recurring(teller: Teller, recurring: Recurring) -> list[Picture]:
                 ),
             )
         )
-    if recurring.layers:
+    if several_cohorts(recurring.layers):
         found.append(_layers(teller, recurring.layers, currency, "layers"))
     return found
 
@@ -553,7 +553,7 @@ def _orders(teller: Teller, orders: Orders) -> list[Picture]:
                 tuple((row[0], *row[2:]) for row in rows),
             )
         )
-    if orders.layers:
+    if several_cohorts(orders.layers):
         found.append(_layers(teller, orders.layers, orders.currency, "layers_revenue"))
     if orders.cohorts and orders.cohorts.rows:
         found.append(_cohorts(teller, orders.cohorts))
@@ -575,6 +575,11 @@ def rate_of_all(table: SegmentTable) -> float | None:
         return None
     base = sum(float(denominator or 0) for _, denominator in parts)
     return sum(float(numerator or 0) for numerator, _ in parts) / base if base else None
+
+
+def several_cohorts(layers: Sequence[Layer]) -> bool:
+    """Is there more than one layer to compare?"""
+    return len({layer.cohort for layer in layers}) > 1
 
 
 def share_at(points: Sequence[Any], at: float) -> float:

@@ -317,7 +317,7 @@ def _orders(teller: Teller, console: Console, orders: Orders, drawn: dict[str, P
             for row in picture.rows[-6:] if picture else ():
                 table.add_row(*(Text(cell) for cell in row))
             console.print(table)
-    if orders.layers:
+    if "layers_revenue" in drawn:
         _layers(teller, console, orders.layers, orders.currency)
     if orders.costliest and orders.costliest.rows:
         _heading(console, words.words("picture.best_title"))
@@ -356,7 +356,7 @@ def _history(teller: Teller, console: Console, recurring: Recurring, drawn: dict
             *(Text(words.money(one.closing, currency, whole=True), "bold") for one in shown[-recent:]),
         )
         console.print(table)
-    if "layers" in drawn and recurring.layers:
+    if "layers" in drawn:
         _heading(console, drawn["layers"].title)
         _say(console, drawn["layers"].sentences)
         _layers(teller, console, recurring.layers, currency)
