@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tenure.faces.cli.places import leave
 from tenure.kernel.time import Period, midnight, zone
 from tenure.measure.catalogue import CATALOGUE, Metric
 
@@ -467,7 +468,9 @@ def pages() -> Iterator[tuple[str, str]]:
     """Every generated page: its path below docs/reference, and its text."""
     with tempfile.TemporaryDirectory(prefix="tenure-pages-") as scratch:
         folder = Path(scratch) / "shop"
-        shown = _shown(example(folder))
+        shop = example(folder)
+        shown = _shown(shop)
+        leave(shop)
         yield "metrics/index.md", index_page()
         for metric in CATALOGUE.values():
             yield f"metrics/{metric.name}.md", metric_page(metric, *shown[metric.name])

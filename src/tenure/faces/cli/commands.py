@@ -57,7 +57,9 @@ def begin(
 
 
 def _shop(context: typer.Context, workspace: Path | None) -> Any:
-    return places.workspace(workspace, context.obj)
+    shop = places.workspace(workspace, context.obj)
+    context.call_on_close(lambda: places.leave(shop))
+    return shop
 
 
 def _named(context: typer.Context, workspace: Path | None) -> str:
@@ -500,6 +502,7 @@ def demo(
     page = place / "report.html"
     with progress.shown("making up a company") as moved:
         shop = run(place, progress=moved)
+        context.call_on_close(lambda: places.leave(shop))
         told = story(shop, progress=moved)
         moved("drawing the page")
         _write_page(told, page, "en")

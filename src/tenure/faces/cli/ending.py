@@ -19,6 +19,10 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
+class Unread(Exception):
+    """Nobody reads what is printed any more; the reader has seen enough. No OSError, or the parser would take it."""
+
+
 class Ended(Exception):
     """The command has said everything; what remains is its exit code."""
 
@@ -66,10 +70,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         say("interrupted; nothing is half done")
         return INTERRUPTED
-    except BrokenPipeError:
+    except Unread:
         return _quietly(DONE)
     except OSError as error:
-        return _quietly(DONE) if error.errno == errno.EPIPE else _of_system(error)
+        return _of_system(error)
     except Exception as error:
         return _of_ours(error)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenure.errors import TenureError
 from tenure.faces.cli.layout import Column, cells, padded, table, wrapped
+from tenure.faces.cli.places import leave
 from tenure.lake.tables import TABLES
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def examine(folder: Path) -> Examination:
         found.checks.append(_settings(shop))
         _facts(shop, found)
         found.checks.append(_disk(shop.folder))
+        leave(shop)
     found.checks += list(_machine())
     if found.exit_code == 0 and any(check.state == PROBLEM for check in found.checks):
         found.exit_code = 1

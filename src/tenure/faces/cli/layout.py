@@ -135,11 +135,13 @@ def console() -> Console:
     """Where tables that Rich draws go: as wide as the paper, coloured on a terminal only."""
     from rich.console import Console
 
+    from tenure.faces.cli.ending import Unread
+
     class Page(Console):
         """A console that tells when nobody reads on, instead of ending the process itself."""
 
         def on_broken_pipe(self) -> None:
-            raise BrokenPipeError
+            raise Unread
 
     return Page(width=min(width(), 120), highlight=False)
 

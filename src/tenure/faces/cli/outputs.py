@@ -13,6 +13,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from tenure.faces.cli.ending import Unread
+
 
 class Format(StrEnum):
     """How data is printed."""
@@ -24,7 +26,10 @@ class Format(StrEnum):
 
 def put(text: str) -> None:
     """Writes text to stdout, with a newline at its end."""
-    sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+    try:
+        sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+    except BrokenPipeError:
+        raise Unread from None
 
 
 def plain(value: Any) -> Any:
