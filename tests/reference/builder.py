@@ -7,7 +7,7 @@
     facts.rate("2025-01-01", "EUR", "0.9")
 
 A time is a datetime or text in UTC ("2025-01-10", "2025-01-10 14:30"). `facts.tables` holds lists of dicts, for the
-reference; `company(facts)` writes them into the lake of a new workspace, for the product.
+reference; `open_company(folder, facts)` writes them into the lake of a new workspace, for the product.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tenure import Workspace
 
 Row = dict[str, Any]
 
@@ -159,3 +164,83 @@ def content_hash(content: Mapping[str, Any]) -> int:
     """Any 64 bits of the content, signed: the last tie-breaker between versions of a row."""
     text = json.dumps({name: str(value) for name, value in sorted(content.items())})
     return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8], "big", signed=True)
+
+
+# --- the product's side -----------------------------------------------------------------------------------------------
+
+LONG_AFTER = "2026-10-31"  # the stories end before; what is known then is all of them
+
+
+def open_workspace(folder: Path, facts: Facts, *, timezone: str = "UTC", currency: str | None = None) -> Workspace:
+    """A new workspace whose lake holds the facts, each table in one load."""
+    import pyarrow as pa
+
+    import tenure
+
+    workspace = tenure.open(folder, create=True, timezone=timezone, currency=currency)
+    for table, rows in facts.tables.items():
+        if rows:
+            columns = {name: [row[name] for row in rows] for name in rows[0]}
+            columns["loaded_at"] = [datetime(2026, 11, 1, tzinfo=UTC)] * len(rows)
+            told = {name: values for name, values in columns.items() if any(value is not None for value in values)}
+            types = {"row_hash": pa.int64(), "per_usd": pa.decimal128(38, 12)}
+            arrow = pa.table({name: pa.array(values, types.get(name)) for name, values in told.items()})
+            assert workspace.lake.append_arrow(table, arrow, load_id=f"story-{table}")
+    return workspace
+
+
+class Shop:
+    """A workspace looked at on one day, with numbers as exact fractions of major units."""
+
+    def __init__(self, workspace: Workspace, known_on: str) -> None:
+        self.workspace = workspace
+        self.known_on = known_on
+
+    def close(self) -> None:
+        """Give back what the workspace's engine holds."""
+        self.workspace.engine().close()
+
+    def rows(self, names: tuple[str, ...], text: str, **question: Any) -> list[dict[str, Any]]:
+        """The rows that answer for the period that the text names."""
+        question.setdefault("known_on", self.known_on)
+        grain = {4: "year", 7: "month", 10: "day"}[len(text)]
+        return list(self.workspace.metrics(*names, since=text, period=grain, **question).rows())
+
+    def row(self, name: str, text: str, **question: Any) -> dict[str, Any]:
+        """The only row of one metric."""
+        (found,) = self.rows((name,), text, **question)
+        return found
+
+    def value(self, name: str, text: str, **question: Any) -> Fraction | None:
+        """The value of one metric: money in major units as shown, a rate as the exact quotient, a count."""
+        return exact(self.row(name, text, **question))
+
+    def values(self, text: str, *names: str, **question: Any) -> list[Fraction | None]:
+        """The values of several metrics in the order asked for."""
+        found = {row["metric"]: exact(row) for row in self.rows(names, text, **question)}
+        return [found[name] for name in names]
+
+    def by(self, column: str, name: str, text: str, **question: Any) -> dict[str | None, Fraction | None]:
+        """One metric by the segments of one column."""
+        found = self.rows((name,), text, by=(column,), **question)
+        return {row["segment"][column]: exact(row) for row in found}
+
+    def movements(self, since: str = "2024-01", until: str = LONG_AFTER) -> list[dict[str, Any]]:
+        """Every movement row, by time."""
+        return list(self.workspace.movements(since=since, until=until, known_on=self.known_on).to_pylist())
+
+
+def exact(row: Mapping[str, Any]) -> Fraction | None:
+    """A row's value without rounding where it is a quotient, else as shown."""
+    if row["value"] is None:
+        return None
+    if row["unit"] in ("rate", "ratio"):
+        quotient = Fraction(row["numerator"]) / Fraction(row["denominator"])
+        assert abs(float(quotient) - row["value"]) < 1e-9, row
+        return quotient
+    return Fraction(row["value"])
+
+
+def open_company(folder: Path, facts: Facts, *, known_on: str = LONG_AFTER, **settings: Any) -> Shop:
+    """A new workspace with the facts, looked at on a day."""
+    return Shop(open_workspace(folder, facts, **settings), known_on)

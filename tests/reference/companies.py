@@ -172,10 +172,10 @@ def _identity(draw: Callable[..., Any], facts: Facts, customer: str, others: lis
 def _trait(draw: Callable[..., Any], facts: Facts, customer: str) -> None:
     value = draw(st.sampled_from(("small", "large", None)))
     effective = None if rarely(draw, 3) else datetime.isoformat(some_instant(draw).replace(tzinfo=None))
-    row = facts.trait("size", value, effective, customer=customer)
+    row = facts.trait("tier", value, effective, customer=customer)
     if rarely(draw):
         later = row["recorded_at"] + draw(st.sampled_from(DELAYS[1:]))
-        facts.trait("size", "huge", effective, customer=customer, recorded_at=later, retracted=rarely(draw, 2))
+        facts.trait("tier", "huge", effective, customer=customer, recorded_at=later, retracted=rarely(draw, 2))
 
 
 def _price(draw: Callable[..., Any], currencies: tuple[str, ...]) -> dict[str, Any]:

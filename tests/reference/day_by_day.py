@@ -540,9 +540,8 @@ class Reference:
     def _history(self, customer: str, items: Sequence[Item]) -> History:
         history = History()
         movements, events = history.movements, history.events
-        inside: list[tuple[Item, datetime, datetime]] = []  # from an item's first to its last event of a group
+        taken: dict[tuple[str, str], Value] = {}  # what items were just before they paused, those that paid
         ever = False
-        taken: dict[tuple[str, str], Value] = {}  # paused items whose MRR a pause row took: what they were before
         for group in self._groups(items):
             before = {item.name: item.at(group[0] - TICK) for item in items}
             after = {item.name: item.at(group[-1]) for item in items}
@@ -554,27 +553,30 @@ class Reference:
             at = group[-1]
 
             rest: list[tuple[tuple[str, str], int, Value]] = []  # item, signed micro units, where it happened
+            gone: list[tuple[tuple[str, str], int, Value]] = []  # the same of paused items that left
             for item in items:
-                own = [t for t in group if item.at(t).seen != item.at(t - TICK).seen]
-                if not own:
+                steps = [(item.at(t - TICK), item.at(t)) for t in group if item.at(t).seen != item.at(t - TICK).seen]
+                if not steps:
                     continue
-                name, old, new = item.name, item.at(own[0] - TICK), item.at(own[-1])
-                inside.append((item, own[0], own[-1]))
-                if old.mrr and new.paused:
-                    movements.append(self._row(customer, at, "pause", name, -old.mrr, old))
-                    taken[name] = old
-                elif old.paused and name in taken and new.mrr:
-                    movements.append(self._row(customer, at, "resume", name, new.mrr, new))
-                elif old.paused and name in taken and not new.live:
-                    movements.append(self._row(customer, at, "resume", name, taken[name].mrr, taken[name]))
-                    rest.append((name, -taken[name].mrr, taken[name]))
+                first, last, had = steps[0][0], steps[-1][1], taken.get(item.name)
+                rows = [(item.name, micro, v) for old, new in steps for micro, v in ((-old.mrr, old), (new.mrr, new))]
+                if first.mrr and last.paused:
+                    movements += [self._row(customer, at, "pause", *row) for row in rows if row[1]]
+                elif first.paused and had and last.mrr:
+                    movements += [self._row(customer, at, "resume", *row) for row in rows if row[1]]
                 else:
-                    rest += [(name, -old.mrr, old), (name, new.mrr, new)]
-                if not new.paused:
-                    taken.pop(name, None)
+                    rest += rows
+                    if first.paused and had and not last.live:
+                        movements.append(self._row(customer, at, "resume", item.name, had.mrr, had))
+                        gone.append((item.name, -had.mrr, had))
+                for old, new in steps:
+                    if new.paused and not old.paused:
+                        taken.pop(item.name, None)
+                        if old.mrr:
+                            taken[item.name] = old
 
             kind_of = self._kinds(
-                [(value.columns["currency"], micro) for _, micro, value in rest if micro],
+                [(value.columns["currency"], micro) for _, micro, value in rest + gone if micro],
                 self.day(at),
                 shape=(paying_before, paying_after),
                 ever_before=ever_before,
@@ -583,21 +585,23 @@ class Reference:
                 priced_before=any(v.paused or v.listed for v in before.values()),
                 priced_after=any(v.paused or v.listed for v in after.values()),
             )
+            idle = not paying_before and not paying_after
             for name, micro, value in rest:
                 if micro:
-                    kind = kind_of(value.columns["currency"])
+                    kind = "expansion" if idle else kind_of(value.columns["currency"])  # idle: they sum to zero
                     movements.append(self._row(customer, at, kind, name, micro, value, is_rest=True))
+            for name, micro, value in gone:
+                kind = kind_of(value.columns["currency"])
+                movements.append(self._row(customer, at, kind, name, micro, value, is_rest=True))
 
             if is_customer and not was_customer:
                 events.append(CustomerEvent(customer, at, "reactivated" if ever_before else "new"))
             if was_customer and not is_customer:
                 events.append(CustomerEvent(customer, at, "churned", cause(items, at)))
         for item in items:
-            spans = [(first, last) for other, first, last in inside if other is item]
             for t in sorted(set(item.instants())):
                 old, new = item.at(t - TICK), item.at(t)
-                goes_on = t < self.known_on and old.mrr and old.seen == new.seen and old.columns != new.columns
-                if goes_on and not any(first < t < last for first, last in spans):
+                if t < self.known_on and old.mrr and old.seen == new.seen and old.columns != new.columns:
                     currency = new.columns["currency"]
                     history.transfers.append(Transfer(customer, t, new.mrr, currency, old.columns, new.columns))
         return history
@@ -678,8 +682,11 @@ class Reference:
             if (values := self._segment(customer, start, end, groups_of_customers)) is not None
         }
 
+        # Who joins and leaves within an hour moves by nothing and has no segment: the unknown one holds the zeros.
+        nowhere = dict.fromkeys(groups_of_customers)
+
         def segment(customer: str, columns: Mapping[str, Any]) -> Segment:
-            own = segment_of_customer[customer]
+            own = segment_of_customer.get(customer, nowhere)
             return tuple(columns[name] if name in ITEM_COLUMNS else own[name] for name in by)
 
         money: dict[tuple[Segment, str], Lines] = defaultdict(Lines)
@@ -847,7 +854,7 @@ def split(changes: Mapping[Segment, int]) -> dict[Segment, tuple[int, int, int]]
         return {where: (0, 0, amount) for where, amount in changes.items()}
     found = {}
     so_far = 0
-    for where, amount in sorted(changes.items(), key=lambda pair: [(name is None, name) for name in pair[0]]):
+    for where, amount in sorted(changes.items(), key=lambda pair: [name or "" for name in pair[0]]):
         if amount < 0:
             found[where] = (-amount, 0, 0)
         else:

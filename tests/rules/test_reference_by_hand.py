@@ -522,22 +522,22 @@ def test_what_several_plans_gain_is_shared_in_proportion() -> None:
 
 def test_a_trait_is_taken_at_the_start_of_each_period_and_for_joiners_when_they_join() -> None:
     facts = Facts()
-    facts.trait("size", "small", "2025-01-01")
-    facts.trait("size", "large", "2025-02-15")
-    facts.trait("size", "tiny", customer="c2")
-    facts.trait("size", "huge", "2025-01-15", customer="c2")
+    facts.trait("tier", "small", "2025-01-01")
+    facts.trait("tier", "large", "2025-02-15")
+    facts.trait("tier", "tiny", customer="c2")
+    facts.trait("tier", "huge", "2025-01-15", customer="c2")
     facts.state("2025-01-10")
     facts.state("2025-01-12", customer="c2")
     facts.state("2025-02-20", amount_minor=11_000)
     answer = reference(facts)
-    assert {key[0]: found.closing for key, found in month(answer, "2025-01", by=("size",)).money.items()} == {
+    assert {key[0]: found.closing for key, found in month(answer, "2025-01", by=("tier",)).money.items()} == {
         ("small",): 100 * USD,
         ("tiny",): 100 * USD,
     }
-    february = month(answer, "2025-02", by=("size",))
+    february = month(answer, "2025-02", by=("tier",))
     assert february.money[("small",), "USD"].expansion == 10 * USD
     assert {where: found.closing for where, found in february.counts.items()} == {("small",): 1, ("huge",): 1}
-    assert month(answer, "2025-03", by=("size",)).counts[("large",)].opening == 1
+    assert month(answer, "2025-03", by=("tier",)).counts[("large",)].opening == 1
 
 
 def test_gross_retention_takes_each_customer_at_most_at_the_start() -> None:
@@ -616,3 +616,37 @@ def test_another_plan_at_the_same_price_is_no_movement_but_moves_between_the_pla
     found = month(answer, "2025-02", by=("plan_id",)).money
     assert (found[("A",), "USD"].leaving, found[("B",), "USD"].entering) == (100 * USD, 100 * USD)
     assert found[("B",), "USD"].expansion == 10 * USD
+
+
+def test_a_pause_within_the_hour_of_leaving_is_no_pause() -> None:
+    facts = Facts()
+    facts.state("2025-01-10")
+    facts.state("2025-02-10 10:00", status="paused")
+    facts.state("2025-02-10 10:30", amount_minor=900)
+    facts.state("2025-02-10 10:45", status="canceled")
+    # one group: from 100 to nothing, whatever it was between
+    assert moved(reference(facts)) == [("01-10 00:00", "new", 100), ("02-10 10:45", "churn", -100)]
+
+
+def test_what_was_new_and_paused_within_the_hour_resumes_with_what_it_had() -> None:
+    facts = Facts()
+    facts.state("2025-01-10 10:00")
+    facts.state("2025-01-10 10:30", status="paused")
+    facts.state("2025-02-10")
+    answer = reference(facts)
+    # the first group goes from nothing to paused and moves nothing, yet it made a customer
+    assert moved(answer) == [("02-10 00:00", "resume", 100)]
+    assert came(answer) == [("01-10", "new")]
+    assert (counts(answer, "2025-01").closing, counts(answer, "2025-01").paying) == (1, 0)
+
+
+def test_another_plan_between_two_changes_within_the_hour_is_told_step_by_step() -> None:
+    facts = Facts()
+    facts.state("2025-01-10", plan_id="A", amount_minor=5_000)
+    facts.state("2025-02-10 10:00", plan_id="A", amount_minor=6_000)
+    facts.state("2025-02-10 10:10", plan_id="B", amount_minor=6_000)
+    facts.state("2025-02-10 10:20", plan_id="B", amount_minor=7_000)
+    found = month(reference(facts), "2025-02", by=("plan_id",)).money
+    a, b = found[("A",), "USD"], found[("B",), "USD"]
+    assert (a.opening, a.expansion, a.leaving, a.closing) == (50 * USD, 10 * USD, 60 * USD, 0)
+    assert (b.opening, b.expansion, b.entering, b.closing) == (0, 10 * USD, 60 * USD, 70 * USD)
