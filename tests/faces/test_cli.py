@@ -375,3 +375,25 @@ def _stored(shop: Any, table: str) -> Any:
     import pyarrow.parquet as pq
 
     return pq.read_table(list(shop.lake.snapshot(table).files))
+
+
+def test_progress_shows_on_a_terminal_and_only_there(shop: Path) -> None:
+    import os
+    import pty
+    import subprocess
+    import sysconfig
+
+    command = [Path(sysconfig.get_path("scripts")) / "tenure", "-w", shop, "metrics", "mrr", "--from", "2026-02"]
+    quiet = subprocess.run(command, capture_output=True, check=True)
+    assert quiet.stderr == b""
+    master, slave = pty.openpty()
+    try:
+        watched = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=slave, check=True, env={**os.environ, "TERM": "xterm"}
+        )
+        os.close(slave)
+        shown = os.read(master, 100_000)
+    finally:
+        os.close(master)
+    assert b"measuring" in shown
+    assert watched.stdout == quiet.stdout
