@@ -40,6 +40,8 @@ KEYS = {
 }
 HAPPENED = ("ended_at", "cancel_requested_at")  # columns that tell of something that has happened
 
+CANCELLATION = ("cancel_actor", "cancel_reason", "cancel_comment")  # hidden with it
+
 ITEM_COLUMNS = ("plan_id", "product_id", "interval", "currency")  # segments that belong to an item
 CUSTOMER_COLUMNS = ("channel", "country")  # segments that are columns of `customers`; every other name is a trait
 
@@ -102,7 +104,7 @@ def _without_the_future(row: Row, known_on: datetime) -> Row:
     seen = dict(row)
     asked = row.get("cancel_requested_at") or row.get("ended_at")  # a span may say when it ended but not who asked when
     if asked is not None and asked >= known_on:
-        seen |= dict.fromkeys(("cancel_actor", "cancel_reason", "cancel_comment"))
+        seen |= dict.fromkeys(CANCELLATION)
     for column in HAPPENED:
         if seen.get(column) is not None and seen[column] >= known_on:
             seen[column] = None
@@ -120,7 +122,8 @@ def states_of_spans(spans: Sequence[Row]) -> list[Row]:
         status = span["status"] if span["status"] in SAID_BY_A_SPAN else "active"
         if span["trial_ends_at"] is not None and span["trial_ends_at"] > span["started_at"]:
             status = "trialing"
-        starts.append({**span, "effective_at": span["started_at"], "status": status})
+        start = {**span, "effective_at": span["started_at"], "status": status}
+        starts.append(start if status == "non_renewing" else start | dict.fromkeys(CANCELLATION))
         ended = span["ended_at"]
         if ended is not None and not any(_covers(other, ended) for other in lasting):
             ends[ended] = {**span, "effective_at": ended, "status": "canceled"}  # of two that end at once, the later
