@@ -36,17 +36,21 @@ CARD = "[0-9](?:[ -]?[0-9]){12,18}"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that can be wrong: the input, the condition under which it is (SQL), and how we say so."""
+    """One thing that can be wrong: the input, the condition under which it is (SQL), and how we say so.
+
+    `implied`: a row that fails it fails another check too, so that it only tells the reason more precisely.
+    """
 
     column: str
     bad: str
     reason: str
+    implied: bool = False
 
 
 # The functions of the statements. Most cells take the first, cheap branch of each.
 _FUNCTIONS = f"""
 trimmed(c):
-    CASE WHEN c < '!' OR suffix(c, ' ')
+    CASE WHEN prefix(c, ' ') OR suffix(c, ' ')
     THEN nullif(trim(c, chr(9) || chr(10) || chr(13) || ' ' || chr(160) || chr(65279) || chr(8203)), '') ELSE c END
 
 -- Luhn's check digit, for 13 to 19 digits that begin as a card network's numbers do.
@@ -57,9 +61,12 @@ card_digits(d):
 
 -- The whole text is a card's number, perhaps in groups. A UUID has 36 characters.
 is_card(t):
-    CASE WHEN strlen(t) BETWEEN 13 AND 38 AND t >= '2' AND t < '7' AND strlen(t) <> 36 THEN
-        CASE WHEN regexp_full_match(t, '{CARD}') THEN card_digits(regexp_replace(t, '[^0-9]', '', 'g')) ELSE false END
+    CASE WHEN strlen(t) >= 13 THEN CASE WHEN t >= '2' AND t < '7' AND strlen(t) BETWEEN 13 AND 38 AND strlen(t) <> 36
+        AND regexp_full_match(t, '{CARD}') THEN card_digits(regexp_replace(t, '[^0-9]', '', 'g')) ELSE false END
     ELSE false END
+
+-- A cell that says something no value was made of.
+resists(v, t): CASE WHEN v IS NULL THEN trimmed(t) IS NOT NULL ELSE false END
 
 holds_card(t):
     CASE WHEN strlen(t) >= 13 AND regexp_matches(t, '{CARD}') THEN
@@ -84,8 +91,8 @@ odd_time(t):
 
 -- A time as if it were UTC, unless it names its offset.
 time_text(c):
-    CASE WHEN TRY_CAST(c AS TIMESTAMPTZ) IS NOT NULL AND c >= '0' AND c < ':' THEN TRY_CAST(c AS TIMESTAMPTZ)
-         WHEN trimmed(c) >= '0' AND trimmed(c) < ':' THEN odd_time(trimmed(c)) END
+    coalesce(TRY_CAST(c AS TIMESTAMPTZ),
+             CASE WHEN trimmed(c) >= '0' AND trimmed(c) < ':' THEN odd_time(trimmed(c)) END)
 
 says_offset(t):
     CASE WHEN strlen(t) <= 8 THEN false ELSE strlen(t) > 10 AND regexp_matches(t,
@@ -108,9 +115,18 @@ minor(t, e):
     CASE WHEN regexp_full_match(t, '-?[0-9]{{1,14}}([.][0-9]{{1,2}})?') AND decimals(t) <= e THEN plain_minor(t, e)
          WHEN is_amount(t) AND decimals(bare(t)) <= e AND strlen(bare(t)) <= 15 THEN plain_minor(bare(t), e) END
 
+digits(v): TRY_CAST(replace(v::VARCHAR, '.', '') AS BIGINT)
+
+-- A unit price times a quantity; the cast to the currency's decimals rounds halves away from zero.
+product(u, q):
+    CASE WHEN is_amount(u) AND is_amount(q) AND decimals(bare(u)) <= 8 AND decimals(bare(q)) <= 6
+    THEN TRY_CAST(u AS DECIMAL(20,8)) * TRY_CAST(q AS DECIMAL(18,6)) END
+
 product_minor(u, q, e):
-    CASE WHEN is_amount(u) AND is_amount(q) AND decimals(bare(u)) <= 8 AND decimals(bare(q)) <= 6 THEN TRY_CAST(round(
-        TRY_CAST(u AS DECIMAL(18,8)) * TRY_CAST(q AS DECIMAL(18,6)) * ten_to(e), 0) AS BIGINT) END
+    CASE e WHEN 2 THEN digits(TRY_CAST(product(u, q) AS DECIMAL(18,2)))
+           WHEN 0 THEN digits(TRY_CAST(product(u, q) AS DECIMAL(18,0)))
+           WHEN 3 THEN digits(TRY_CAST(product(u, q) AS DECIMAL(18,3)))
+           WHEN 4 THEN digits(TRY_CAST(product(u, q) AS DECIMAL(18,4))) END
 
 -- Half to even at the twelfth decimal; the cast alone rounds halves away from zero.
 half_even(v):
@@ -120,37 +136,55 @@ half_even(v):
 """
 
 
+# Asked for in this order, so that most rows are done after a few comparisons (the engine turns IN into a join).
+_USUAL = ("USD", "EUR", "GBP", "THB", "JPY", "AUD", "CAD", "CHF", "SGD", "INR")
+_CODES = ", ".join(text(code) for code in EXPONENTS)
+_FUNCTIONS += f"""
+currency_of(t):
+    CASE t {" ".join(f"WHEN '{code}' THEN '{code}'" for code in _USUAL)}
+    ELSE CASE WHEN (t = upper(t) OR t = lower(t)) AND list_contains([{_CODES}], upper(t)) THEN upper(t) END END
+
+is_currency(t):
+    CASE t {" ".join(f"WHEN '{code}' THEN true" for code in _USUAL)} ELSE list_contains([{_CODES}], t) END
+
+exponent_of(c):
+    CASE c {" ".join(f"WHEN '{code}' THEN {EXPONENTS[code]}" for code in _USUAL)}
+    {" ".join(f"WHEN '{code}' THEN {digits}" for code, digits in EXPONENTS.items() if digits != 2)}
+    ELSE CASE WHEN c IS NOT NULL THEN 2 END END
+"""
+
+
 def prepare(con: DuckDBPyConnection) -> None:
-    """Make the functions and the table of currencies that the statements use."""
+    """Make the functions that the statements use."""
     kept = "\n".join(line for line in _FUNCTIONS.splitlines() if not line.startswith("--"))
     for function in kept.split("\n\n"):
         if function.strip():
             name, _, body = function.strip().partition(":")
             con.execute(f"CREATE TEMP MACRO {name} AS ({body})")
-    con.execute("CREATE TEMP TABLE currencies (given VARCHAR, code VARCHAR, exponent INTEGER)")
-    rows = [(given, code, digits) for code, digits in EXPONENTS.items() for given in (code, code.lower())]
-    values = ", ".join(f"({text(given)}, {text(code)}, {digits})" for given, code, digits in rows)
-    con.execute(f"INSERT INTO currencies VALUES {values}")
 
 
 class Reading:
     """The statement that turns a file's cells into the typed values of a table, with everything that can be wrong.
 
-    `values()` is the SELECT; it has the columns of `columns()`, plus told_at, version, retracted and line.
+    A `plain` reading takes cells as they stand and finds everything wrong that would need more than a cast: spaces around
+    a cell, `1.0` for a whole number, `cancelled` for `canceled`, `usd`. Most files are plain, and faster so.
     """
 
-    def __init__(self, shape: Shape, binding: Binding, zone: ZoneInfo, now: datetime, *, text_is_short: bool) -> None:
+    def __init__(
+        self, shape: Shape, binding: Binding, zone: ZoneInfo, now: datetime, *, text_is_short: bool, plain: bool = False
+    ) -> None:
         self.shape = shape
         self.binding = binding
         self.checks: list[Check] = []
         self._zone = zone
         self._now = now
         self._short = text_is_short
+        self._plain = plain
         self._texts: dict[str, str] = {}  # the first layer
         self._parts: dict[str, str] = {}  # the second
         self._values: dict[str, tuple[str, str]] = {}  # the third: value and type
         self._canon: dict[str, str] = {}  # a shorter way to the value's canonical text
-        self._joins_currency = False
+        self._has_currency = False
         self._currency()
         for name in binding.inputs:
             if name != "currency":
@@ -177,11 +211,10 @@ class Reading:
         """The SELECT of typed values over the relation `raw` (c1.., line, broken)."""
         first = ["line", "broken", *(f"{sql} AS {name}" for name, sql in self._texts.items())]
         sql = f"SELECT {', '.join(first)} FROM {raw}"
-        if self._joins_currency:
-            sql = (
-                "SELECT r.*, k.code AS p_currency, k.exponent AS p_exponent "
-                f"FROM ({sql}) r LEFT JOIN currencies k ON k.given = r.t_currency"
-            )
+        if self._has_currency:
+            code = "t_currency" if self._plain else "currency_of(t_currency)"
+            inner = f"SELECT *, {code} AS p_currency FROM ({sql})"
+            sql = f"SELECT *, exponent_of(p_currency) AS p_exponent FROM ({inner})"
         parts = "".join(f", {part} AS {name}" for name, part in self._parts.items())
         values = "".join(f', {value} AS "{name}"' for name, (value, _) in self._values.items())
         return f"SELECT *{values} FROM (SELECT *{parts} FROM ({sql}))"
@@ -189,7 +222,17 @@ class Reading:
     @property
     def bad(self) -> str:
         """The condition under which anything at all is wrong with a row."""
-        return " OR ".join(f"({check.bad})" for check in self.checks) or "false"
+        return " OR ".join(f"({check.bad})" for check in self.checks if not check.implied) or "false"
+
+    def joined(self) -> str:
+        """The canonical texts of the content, joined: what row_hash is made of."""
+        return joined([self.canonical(column) for column in self.shape.table.columns])
+
+    def untrimmed(self, whole: str) -> str:
+        """Whether a cell of the joined texts begins or ends with a space, for a plain reading, which does not trim."""
+        if not self._plain:
+            return "false"
+        return f"contains({whole}, ' \x1f') OR contains({whole}, '\x1f ') OR prefix({whole}, ' ')"
 
     @property
     def problem(self) -> str:
@@ -219,29 +262,35 @@ class Reading:
     def _raw(self, cell: Cell) -> str:
         return f"c{cell.place}" if cell.constant is None else f"{text(cell.constant)}"
 
-    def _check(self, column: str, bad: str, reason: str) -> None:
-        self.checks.append(Check(column, bad, reason))
+    def _check(self, column: str, bad: str, reason: str, *, implied: bool = False) -> None:
+        self.checks.append(Check(column, bad, reason, implied))
+
+    def _trimmed(self, raw: str) -> str:
+        return raw if self._plain else f"trimmed({raw})"
 
     def _currency(self) -> None:
         cell = self.binding.inputs.get("currency")
         if cell is None:
             self._texts["p_exponent"] = str(self.binding.exponent)
             return
-        self._texts["t_currency"] = f"trimmed({self._raw(cell)})"
-        self._joins_currency = True
+        self._texts["t_currency"] = self._trimmed(self._raw(cell))
+        self._has_currency = True
         self._values["currency"] = ("p_currency", "VARCHAR")
         self._canon["currency"] = "p_currency"
         if self.shape.inputs["currency"].required:
             self._check("currency", "t_currency IS NULL", "is missing")
-        self._check("currency", "p_currency IS NULL AND t_currency IS NOT NULL", "is not an ISO 4217 currency code")
+        wrong = "NOT is_currency(t_currency)" if self._plain else "p_currency IS NULL"
+        self._check("currency", f"t_currency IS NOT NULL AND {wrong}", "is not an ISO 4217 currency code")
 
     def _input(self, column: Column, cell: Cell) -> None:
         kind = column.type
         raw = self._raw(cell)
         # Numbers and times are cast as they stand; only what resists is trimmed.
-        self._texts[f"t_{column.name}"] = f"trimmed({raw})" if kind in ("text", MAJOR, UNIT, "rate", "month") else raw
+        texts = kind in ("text", MAJOR, UNIT, "rate", "month")
+        self._texts[f"t_{column.name}"] = self._trimmed(raw) if texts else raw
         if column.required:
-            self._check(column.name, f"t_{column.name} IS NULL", "is missing")
+            typed = kind in ("int", "money_minor", "bool", "instant")
+            self._check(column.name, f"t_{column.name} IS NULL", "is missing", implied=typed)
         {
             "text": self._text,
             "int": self._int,
@@ -255,7 +304,7 @@ class Reading:
             MAJOR: self._major,
             UNIT: self._unit,
         }[kind](column)
-        if kind == "text" or suggests_payment(column.name):
+        if (kind == "text" and not column.one_of) or suggests_payment(column.name):
             self._no_card(column.name, cell)
 
     def _no_card(self, name: str, cell: Cell) -> None:
@@ -266,13 +315,22 @@ class Reading:
         t = f"t_{column.name}"
         value = t
         if column.one_of:
-            listed = ", ".join(text(option) for option in column.one_of)
-            cases = " ".join(f"WHEN {text(a)} THEN {text(b)}" for a, b in SYNONYMS.get(column.name, {}).items())
-            cases += " ".join(f" WHEN {text(option)} THEN {text(option)}" for option in column.one_of)
-            part = f"p_{column.name}"
-            self._parts[part] = f"CASE WHEN {t} IN ({listed}) THEN {t} ELSE CASE lower({t}) {cases} END END"
-            value = part
-            self._check(column.name, f"{part} IS NULL AND {t} IS NOT NULL", f"is none of {', '.join(column.one_of)}")
+            # CASE, for the engine turns IN into a join; the usual words go first.
+            usual = sorted(column.one_of, key=lambda option: option not in ("active", "month"))
+            what = f"is none of {', '.join(column.one_of)}"
+            if self._plain:
+                among = " ".join(f"WHEN {text(option)} THEN false" for option in usual)
+                self._check(column.name, f"CASE {t} {among} ELSE {t} IS NOT NULL END", what)
+            else:
+                exact = " ".join(f"WHEN {text(option)} THEN {text(option)}" for option in usual)
+                alike = exact + "".join(
+                    f" WHEN {text(a)} THEN {text(b)}"
+                    for a, b in SYNONYMS.get(column.name, {}).items()
+                    if b in column.one_of
+                )
+                value = f"p_{column.name}"
+                self._parts[value] = f"CASE {t} {exact} ELSE CASE lower(trimmed({t})) {alike} END END"
+                self._check(column.name, f"{value} IS NULL AND {t} IS NOT NULL", what)
         if not self._short:
             self._check(column.name, f"strlen({t}) > {LONGEST_TEXT}", f"is longer than {LONGEST_TEXT:,} bytes")
         self._values[column.name] = (value, "VARCHAR")
@@ -282,11 +340,16 @@ class Reading:
         name, t, part = column.name, f"t_{column.name}", f"p_{column.name}"
         self._parts[part] = f"TRY_CAST({t} AS BIGINT)"
         # 1.5 and 0x10 cast as well; only what is written as it would be written back is taken at its word.
-        exact = f"{part}::VARCHAR = {t}"
-        self._values[name] = (f"CASE WHEN {exact} THEN {part} ELSE whole_number({t}) END", "BIGINT")
-        self._canon[name] = f'CASE WHEN {exact} THEN {t} ELSE "{name}"::VARCHAR END'
         what = "is not a whole number of minor units" if column.type == "money_minor" else "is not a whole number"
-        self._check(name, f'"{name}" IS NULL AND trimmed({t}) IS NOT NULL', what)
+        if self._plain:
+            self._values[name] = (part, "BIGINT")
+            self._canon[name] = t
+            self._check(name, f"{part}::VARCHAR IS DISTINCT FROM {t}", what)
+        else:
+            exact = f"{part}::VARCHAR = {t}"
+            self._values[name] = (f"CASE WHEN {exact} THEN {part} ELSE whole_number({t}) END", "BIGINT")
+            self._canon[name] = f'CASE WHEN {exact} THEN {t} ELSE "{name}"::VARCHAR END'
+            self._check(name, f'resists("{name}", {t})', what, implied=column.required)
         if column.required:
             self._check(name, f'"{name}" IS NULL', "is missing")
         if not column.signed:
@@ -312,7 +375,7 @@ class Reading:
         value += "WHEN '1' THEN true WHEN '0' THEN false WHEN '1.0' THEN true WHEN '0.0' THEN false "
         value += "WHEN 'y' THEN true WHEN 'n' THEN false WHEN 'ใช่' THEN true WHEN 'ไม่' THEN false END)"
         self._values[name] = (value, "BOOLEAN")
-        self._check(name, f'"{name}" IS NULL AND trimmed({t}) IS NOT NULL', "is neither true nor false")
+        self._check(name, f'resists("{name}", {t})', "is neither true nor false", implied=column.required)
         if column.required:
             self._check(name, f'"{name}" IS NULL', "is missing")
 
@@ -322,7 +385,7 @@ class Reading:
             self._texts[t] = (
                 f"CASE WHEN prefix(trimmed({self._texts[t]}), '9999-12-31') THEN NULL ELSE {self._texts[t]} END"
             )
-        self._parts[part] = f"time_text({t})"
+        self._parts[part] = f"TRY_CAST({t} AS TIMESTAMPTZ)" if self._plain else f"time_text({t})"
         stretch = f"{micros(EARLIEST)} AND {micros(LATEST) - 1}"
         value = part
         if not self._is_utc():
@@ -340,9 +403,7 @@ class Reading:
         if not self._is_utc():
             gone = f"does not exist in {self._zone.key}: the clocks skipped it"
             self._check(name, f'{part} IS NOT NULL AND "{name}" IS NULL', gone)
-        # Infinity has no microseconds: compare the instants themselves.
-        low, high = (f"TIMESTAMPTZ '{at:%Y-%m-%d} 00:00:00+00'" for at in (EARLIEST, LATEST))
-        self._check(name, f'"{name}" < {low} OR "{name}" >= {high}', "is outside the years 1900 to 2200")
+        self._check(name, f'epoch_us("{name}") NOT BETWEEN {stretch}', "is outside the years 1900 to 2200")
         if name == "recorded_at":
             now = f"make_timestamptz({micros(self._now)})"
             self._check(name, f'"{name}" > {now}', "is later than now: nobody can have known it")
@@ -355,7 +416,7 @@ class Reading:
         value = f"CASE WHEN trimmed({t}) >= '0' AND trimmed({t}) < ':' THEN coalesce(TRY_CAST(trimmed({t}) AS DATE), "
         value += f"odd_time(trimmed({t}))::DATE) END"
         self._values[name] = (value, "DATE")
-        self._check(name, f'"{name}" IS NULL AND trimmed({t}) IS NOT NULL', "is not a date; write it like 2026-01-31")
+        self._check(name, f'resists("{name}", {t})', "is not a date; write it like 2026-01-31")
         low, high = (f"DATE '{at:%Y-%m-%d}'" for at in (EARLIEST, LATEST))
         self._check(name, f'"{name}" < {low} OR "{name}" >= {high}', "is outside the years 1900 to 2200")
 
@@ -384,7 +445,7 @@ class Reading:
             f'"{minor}" IS NULL AND {t} IS NOT NULL AND p_exponent IS NOT NULL AND decimals(bare({t})) > p_exponent',
             "is finer than the currency's minor unit; round it in the source",
         )
-        if self._joins_currency:
+        if self._has_currency:
             self._check(name, f"{t} IS NOT NULL AND t_currency IS NULL", "has no currency")
         self._check(name, f'"{minor}" IS NULL AND {t} IS NOT NULL', "is too large")
         if not column.signed:
@@ -402,7 +463,7 @@ class Reading:
 
     def _trait(self, trait: str, cell: Cell) -> None:
         name = trait_column(cell)
-        self._texts[f"t_{name}"] = f"trimmed({self._raw(cell)})"
+        self._texts[f"t_{name}"] = f"trimmed({self._raw(cell)})"  # not part of the joined texts
         test = "holds_card" if suggests_payment(trait) else "is_card"
         self._check(trait, f"{test}(t_{name})", "holds what looks like a payment card's number; never store one")
 
@@ -499,11 +560,11 @@ class Reading:
         metered = 'coalesce("is_metered", false)' if self.has("is_metered") else "false"
         if self.shape.name != "snapshot":
             status = '"status"' if self.has("status") else "'active'"
-            listed = ", ".join(text(option) for option in BILLED)
-            billed = f"coalesce({status}, 'active') IN ({listed})"
+            billed = " OR ".join(f"{status} = {text(option)}" for option in BILLED)
             self._check(
                 self._money("amount_minor"),
-                f"{amount} IS NULL AND {billed} AND NOT {metered} AND NOT {retracted}",
+                f"CASE WHEN {amount} IS NULL THEN ({status} IS NULL OR {billed}) AND NOT {metered} AND NOT {retracted} "
+                "ELSE false END",
                 "is missing, though the item is billed",
             )
         else:
@@ -516,15 +577,15 @@ class Reading:
             ended = '"ended_at" IS NULL' if self.has("ended_at") else "true"
             if self.has("status"):
                 self._check("ended_at", f"\"status\" = 'canceled' AND {ended}", "is missing, though it is canceled")
+        per_month = {"day": "365 / 12", "week": "365 / 84", "quarter": "1 / 3", "year": "1 / 12"}
         for name in ("amount_minor", "minimum_commit_minor"):
             if self.has(name):
-                monthly = (
-                    f'"{name}" > {MOST_MONTHLY // 31} AND CASE "interval" WHEN \'day\' THEN "{name}"::DOUBLE * 365 / 12 '
-                    f"WHEN 'week' THEN \"{name}\"::DOUBLE * 365 / 84 WHEN 'quarter' THEN \"{name}\"::DOUBLE / 3 "
-                    f'WHEN \'year\' THEN "{name}"::DOUBLE / 12 ELSE "{name}"::DOUBLE END '
-                    f'/ greatest("interval_count", 1) > {MOST_MONTHLY}'
-                )
-                self._check(self._money(name), monthly, f"is worth more than {MOST_MONTHLY:,} minor units a month")
+                amount = f'"{name}"'
+                cases = " ".join(f"WHEN '{each}' THEN {amount}::DOUBLE * {part}" for each, part in per_month.items())
+                monthly = f'CASE "interval" {cases} ELSE {amount} END / greatest("interval_count", 1)'
+                # Below a thirtieth of the limit no interval can make it too much.
+                much = f"CASE WHEN {amount} > {MOST_MONTHLY // 31} THEN {monthly} > {MOST_MONTHLY} ELSE false END"
+                self._check(self._money(name), much, f"is worth more than {MOST_MONTHLY:,} minor units a month")
 
     def _money(self, name: str) -> str:
         """The input that an amount in minor units came from."""
@@ -565,24 +626,33 @@ def canonical(column: Column, name: str = "") -> str:
     return f"{value}::VARCHAR"
 
 
-def row_hash(texts: Sequence[str]) -> str:
-    """63 bits of MD5 over canonical texts joined with U+001F, NULL as the empty text.
-
-    In Python: int.from_bytes(md5(text).digest()[:8], "little") & (2**63 - 1). The full number is asked for and
-    masked, for DuckDB's own lower half costs four times as much.
-    """
-    joined: list[str] = []
+def joined(texts: Sequence[str]) -> str:
+    """Canonical texts joined with U+001F, NULL as the empty text."""
+    parts: list[str] = []
     constant = ""
     for place, part in enumerate(texts):
         constant += "\x1f" if place else ""
         if part:
             if constant:
-                joined.append(text(constant))
-            joined.append(part)
+                parts.append(text(constant))
+            parts.append(part)
             constant = ""
     if constant:
-        joined.append(text(constant))
-    return f"(md5_number(concat({', '.join(joined)})) & 9223372036854775807::UHUGEINT)::BIGINT"
+        parts.append(text(constant))
+    return f"concat({', '.join(parts)})"
+
+
+def short_hash(whole: str) -> str:
+    """63 bits of MD5: in Python int.from_bytes(md5(whole).digest()[:8], "little") & (2**63 - 1).
+
+    The whole number is asked for and masked, for DuckDB's own lower half costs four times as much.
+    """
+    return f"(md5_number({whole}) & 9223372036854775807::UHUGEINT)::BIGINT"
+
+
+def row_hash(texts: Sequence[str]) -> str:
+    """The hash of a row from its canonical texts."""
+    return short_hash(joined(texts))
 
 
 def stored_hash(table: FactTable, prefix: str = "") -> str:

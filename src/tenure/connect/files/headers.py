@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tenure.connect.files.shapes import Shape
 from tenure.connect.files.sources import Source
-from tenure.kernel.money import exponent
 from tenure.errors import BadFile, BadInput, UnknownName
+from tenure.kernel.money import exponent
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +140,12 @@ def _complete(
     source: Source, shape: Shape, found: Binding, currency: str | None, path: Path, left_over: list[int]
 ) -> None:
     """Refuse a file without a required input; fill in what has a default."""
+    money = [name for name in found.inputs if shape.inputs[name].type in ("major", "unit", "money_minor")]
+    if "currency" in shape.inputs and "currency" not in found.inputs:
+        if currency:
+            found.inputs["currency"] = Cell(0, "currency", currency)
+        elif money or found.months or shape.inputs["currency"].required:
+            raise BadFile(f"{path.name} has no column 'currency'; say which one it is: --currency USD")
     for wanted in shape.required:
         options = wanted.split("|")
         if any(option in found.inputs for option in options):
@@ -162,12 +168,6 @@ def _complete(
         found.notes.append(f"'{inputs.pop('unit_amount').theirs}' is not needed beside the amount and was left out")
     if "unit_amount" in inputs and "quantity" not in inputs:
         raise _missing(path, "quantity", source.names, "which 'unit_amount' is multiplied by")
-    money = [name for name in inputs if shape.inputs[name].type in ("major", "unit", "money_minor")]
-    if "currency" in shape.inputs and "currency" not in inputs:
-        if currency:
-            inputs["currency"] = Cell(0, "currency", currency)
-        elif money or found.months or shape.inputs["currency"].required:
-            raise BadFile(f"{path.name} has no column 'currency'; say which one it is: --currency USD")
     majors = [name for name in inputs if shape.inputs[name].type == "major"]
     if "currency" not in shape.inputs and majors:
         if not currency:

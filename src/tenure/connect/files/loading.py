@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from tenure.connect.files import sources, versions
 from tenure.connect.files.cells import masked
-from tenure.connect.files.checking import Check, Reading, canonical, prepare, row_hash, trait_column
+from tenure.connect.files.checking import Check, Reading, canonical, prepare, row_hash, short_hash, trait_column
 from tenure.connect.files.grouping import group_months, group_movements
-from tenure.connect.files.headers import Binding, bind
+from tenure.connect.files.headers import bind
 from tenure.connect.files.reports import LoadReport, Reason
 from tenure.connect.files.shapes import Shape
 from tenure.connect.files.shapes import shape as shape_of
@@ -170,6 +170,7 @@ class _Loading:
             raise UnknownName.of("column that becomes a trait", unknown[0], self.binding.traits, "See --static.")
         short = self.source.kind != "parquet"
         self.reading = Reading(self.shape, self.binding, zone_of(self.zone_name), self.now, text_is_short=short)
+        self._short = short
         self._open_ends()
         load_id = _Digest(self)
         self.table = self.shape.table
@@ -242,21 +243,21 @@ class _Loading:
         if source.kind == "csv" and source.first_line != (2 if source.has_header else 1):
             return None
         generated = self._generates_key()
+        reading = self.reading
+        if source.kind == "csv" and not generated:
+            zone = zone_of(self.zone_name)
+            reading = Reading(self.shape, self.binding, zone, self.now, text_is_short=self._short, plain=True)
+            if not self._is_plain(reading):
+                reading = self.reading
         target = self.scratch / "fast.parquet" if generated else self.lake.stage(self.table.name)
-        content = [f"{self.reading.column(column)} AS {_quoted(column.name)}" for column in self.table.columns]
         if generated:
-            digest = _content_digest(self.table)
+            content = [f"{reading.column(column)} AS {_quoted(column.name)}" for column in self.table.columns]
             shown = [*content, self._told("recorded_at"), self._told("version"), self._told("retracted")]
-            body = f"SELECT {', '.join(shown)}, {self.reading.bad} AS is_bad FROM ({self.reading.values(self._raw(False))})"
-            key = _quoted(self.table.generated_key)
-            query = f"SELECT * REPLACE ({digest} AS {key}), NULL::BIGINT AS line FROM ({body})"
+            body = f"SELECT {', '.join(shown)}, {reading.bad} AS is_bad FROM ({reading.values(self._raw(False))})"
+            key = f"{_content_digest(self.table)} AS {_quoted(self.table.generated_key)}"
+            query = f"SELECT * REPLACE ({key}), NULL::BIGINT AS line FROM ({body})"
         else:
-            texts = [self.reading.canonical(column) for column in self.table.columns]
-            digest = f"CASE WHEN {self.reading.bad} THEN NULL ELSE {row_hash(texts)} END"
-            query = (
-                f"SELECT {', '.join(content)}, {self._bitemporal(None)}, "
-                f"{digest} AS row_hash FROM ({self.reading.values(self._raw(False))})"
-            )
+            query = self._stream(reading)
         try:
             self.con.execute(f"COPY ({query}) TO {text(str(target))} {_PARQUET}")
             if source.kind == "csv" and self.con.execute("SELECT count(*) FROM reject_errors").fetchone() != (0,):
@@ -284,6 +285,27 @@ class _Loading:
                 return None
         self._none_at_all()
         return staged
+
+    def _stream(self, reading: Reading) -> str:
+        """The statement that reads, checks and completes every row; the bad ones have no row_hash."""
+        content = [f"{reading.column(column)} AS {_quoted(column.name)}" for column in self.table.columns]
+        return (
+            f"SELECT {', '.join(content)}, {self._bitemporal(None)}, CASE WHEN {reading.bad} OR "
+            f"{reading.untrimmed('whole')} THEN NULL ELSE {short_hash('whole')} END AS row_hash "
+            f"FROM (SELECT *, {reading.joined()} AS whole FROM ({reading.values(self._raw(False))}))"
+        )
+
+    def _is_plain(self, reading: Reading) -> bool:
+        """Whether a plain reading finds nothing wrong with the file's first rows."""
+        import duckdb
+
+        try:
+            found = self.con.execute(
+                f"SELECT count(*) FROM (FROM ({self._stream(reading)}) LIMIT 4096) WHERE row_hash IS NULL"
+            ).fetchone()
+        except duckdb.Error:
+            return False
+        return found == (0,)
 
     def _read_carefully(self) -> Path:
         """The file row by row with line numbers; bad rows go to `bad`, good ones to a scratch file with their lines."""
