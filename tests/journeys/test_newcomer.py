@@ -75,7 +75,7 @@ def test_from_an_export_with_mistakes_to_a_churn_rate_and_the_customers_in_it(ne
     assert line.split()[-4:] == ["7", "4", "0", "3"]
     text = " ".join(said.stdout.split())
     assert "3 rows went to quarantine" in text
-    assert "first in line 5" in text  # the amount finer than a cent
+    assert "amount is finer than the currency's minor unit; round it in the source (line 5: '20.005')" in text
     assert "`tenure quarantine -w shop`" in text
     assert said.stderr == ""
 
@@ -140,6 +140,10 @@ def test_strict_loads_nothing_of_a_file_in_which_a_row_fails(newcomer: Newcomer)
     assert "export.csv" in said.stderr
     assert said.stdout == ""
     assert "nothing is loaded yet" in " ".join(newcomer.run("-w", "shop", "doctor").stdout.split())
+    # Who loads it without and asks again with --strict is told as well, though nothing is left to be refused.
+    newcomer.run("-w", "shop", "load", "subscriptions", "export.csv", *MAP)
+    again = newcomer.run("-w", "shop", "load", "subscriptions", "export.csv", *MAP, "--strict", code=2)
+    assert "3 of its rows were held back" in again.stderr
 
 
 def test_several_files_are_told_of_one_by_one(newcomer: Newcomer) -> None:

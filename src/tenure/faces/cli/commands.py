@@ -188,6 +188,12 @@ def load(
         put(as_csv(loads.KEYS, (report.as_json() for report in reports)))
     elif reports:
         put(loads.as_table(reports, _named(context, workspace)))
+    for report in reports:
+        if strict and report.quarantined:
+            # The loader refuses such a file, unless it came before without --strict: then it is known, bad rows too.
+            held = f"{report.quarantined:,} of its rows were held back"
+            say(f"{report.file} was loaded before, and {held}; nothing changed")
+            failed = True
     if failed:
         raise Ended(BAD_INPUT)
 

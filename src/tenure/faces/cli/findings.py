@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tenure.faces.cli.layout import printable, shortened, width, wrapped
+from tenure.faces.cli.loads import sentence
 
 if TYPE_CHECKING:
     from tenure.app.workspace import Workspace
@@ -44,9 +45,8 @@ def as_text(rows: Sequence[dict[str, Any]], limit: int) -> str:
         return "The quarantine is empty: every row that was ever loaded passed.\n"
     lines = []
     for row in rows[:limit]:
-        column = f", {row['column']}" if row["column"] else ""
-        where = f"{row['file']}, line {row['line']}{column} (for {row['table']}): "
-        lines.append(wrapped(where + row["reason"], indent="    ", first="") + "\n")
+        told = f"{row['file']}, line {row['line']} (for {row['table']}): {sentence(row['column'], row['reason'])}"
+        lines.append(wrapped(told, indent="    ", first="") + "\n")
         if row["raw"]:
             lines.append("    " + shortened(printable(row["raw"]), width() - 4) + "\n")
     if len(rows) > limit:

@@ -37,20 +37,21 @@ def _held_back(report: LoadReport, several: bool) -> str:
     count = f"{report.quarantined:,} row{'s' if report.quarantined != 1 else ''}{where}"
     lines = [f"\n{count} went to quarantine, the rest is loaded:\n"]
     for reason in report.reasons[:FIRST_REASONS]:
-        column = f"{reason.column}: " if reason.column else ""
-        example = f", for example '{printable(shortened(reason.example, 40))}'" if reason.example else ""
-        lines.append(
-            wrapped(
-                f"{reason.rows:,} x {column}{reason.reason} (first in line {reason.first_line}{example})",
-                indent="      ",
-                first="  - ",
-            )
-            + "\n"
+        example = f": '{printable(shortened(reason.example, 40))}'" if reason.example else ""
+        told = (
+            f"{reason.rows:,} row{'s' if reason.rows != 1 else ''}: {sentence(reason.column, reason.reason)} "
+            f"({'first in ' if reason.rows != 1 else ''}line {reason.first_line}{example})"
         )
+        lines.append(wrapped(told, indent="    ", first="  - ") + "\n")
     more = len(report.reasons) - FIRST_REASONS
     if more > 0:
         lines.append(f"  - and {more} more reason{'s' if more > 1 else ''}\n")
     return "".join(lines)
+
+
+def sentence(column: str, reason: str) -> str:
+    """What is wrong, in words: the loader's reasons go on where a column's name ends."""
+    return f"{column} {reason}" if column else reason
 
 
 def _next(reports: Sequence[LoadReport], made_of: str) -> str:
