@@ -98,9 +98,9 @@ def _quarantined(facts: Facts) -> dict[str, int]:
         return {}
     st = facts.statement()
     raw = facts.source(st, "quarantine")
-    sql = f'SELECT "table" AS name, count(*) AS n FROM (SELECT DISTINCT load_id, "table", line FROM {raw}) AS q GROUP BY 1'
-    if facts.engine.dialect.spark:
-        sql = sql.replace('"', "`")
+    table = facts.engine.dialect.quoted("table")
+    rows = f"SELECT DISTINCT load_id, {table} AS name, line FROM {raw}"
+    sql = f"SELECT name, count(*) AS n FROM ({rows}) AS q GROUP BY name"
     return {row["name"]: int(row["n"]) for row in facts.engine.table(st.render(sql)).to_pylist()}
 
 

@@ -733,7 +733,7 @@ def _worse(scope: _Scope) -> s.Worse | None:
         rows.sort(key=lambda r: -float(r.rate.value or 0))
         found.append(s.SegmentTable(column, tuple(rows[:12]), max(len(rows) - 12, 0)))
     worst.sort(key=lambda r: -(r.difference or 0) * (r.rate.n or 0))
-    return s.Worse("customer_churn_rate", period, tuple(found), tuple(worst[:5]), compared)
+    return s.Worse("customer_churn_rate", period, tuple(found), tuple(worst[:5]), compared, per="month")
 
 
 def _share_figure(

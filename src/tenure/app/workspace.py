@@ -56,6 +56,17 @@ class Workspace:
     def __repr__(self) -> str:
         return f"Workspace({str(self.folder)!r})"
 
+    def close(self) -> None:
+        """Lets go of engines and their scratch folders; the workspace opens them anew when asked again."""
+        while self._engines:
+            self._engines.popitem()[1].close()
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
     @property
     def lake(self) -> Lake:
         """The facts, as Delta tables."""

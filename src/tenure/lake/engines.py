@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tenure.errors import BadInput, Failed, UnknownName
-from tenure.lake.portable import DUCKDB, SPARK, Dialect
+from tenure.lake.portable import DUCKDB, SPARK, THEN, Dialect
 from tenure.lake.tables import Column
 
 if TYPE_CHECKING:
@@ -48,11 +48,13 @@ class Engine(Protocol):
         ...
 
 
-def _select_list(columns: Sequence[Column], all_null: frozenset[str], types: dict[str, str] | None) -> str:
+def _select_list(
+    dialect: Dialect, columns: Sequence[Column], all_null: frozenset[str], types: dict[str, str] | None
+) -> str:
     parts = []
     for column in columns:
-        kind = types[column.sql_type] if types else column.sql_type
-        parts.append(f"CAST(NULL AS {kind}) AS {column.name}" if column.name in all_null else column.name)
+        kind, name = types[column.sql_type] if types else column.sql_type, dialect.quoted(column.name)
+        parts.append(f"CAST(NULL AS {kind}) AS {name}" if column.name in all_null else name)
     return ", ".join(parts)
 
 
@@ -68,24 +70,25 @@ class DuckDB:
         self._scratch = tempfile.TemporaryDirectory(prefix="tenure-spill-", ignore_cleanup_errors=True)
         self.connection = duckdb.connect()
         self.connection.execute("SET TimeZone = 'UTC'")
-        self.connection.execute("SET temp_directory = ?", [self._scratch.name])
+        # Literals, not parameters: DuckDB imports pandas, where it is installed, to look at a parameter.
+        self.connection.execute(f"SET temp_directory = {self.dialect.literal(self._scratch.name)}")
         # Results carry their own ORDER BY; keeping the files' order would only cost memory.
         self.connection.execute("SET preserve_insertion_order = false")
         self.connection.execute("SET enable_progress_bar = false")
         if memory_limit:
-            self.connection.execute("SET memory_limit = ?", [memory_limit])
+            self.connection.execute(f"SET memory_limit = {self.dialect.literal(memory_limit)}")
         if threads:
-            self.connection.execute("SET threads = ?", [threads])
+            self.connection.execute(f"SET threads = {int(threads)}")
 
     def source(self, table: str, files: Sequence[str], columns: Sequence[Column], all_null: frozenset[str]) -> str:
         """See Engine.source; the select names the files itself, so that `--sql` can be run anywhere."""
         if not files:
-            empty = ", ".join(f"CAST(NULL AS {column.sql_type}) AS {column.name}" for column in columns)
-            return f"SELECT {empty} WHERE 1 = 0"
+            every = frozenset(column.name for column in columns)
+            return f"SELECT {_select_list(self.dialect, columns, every, None)} WHERE 1 = 0"
         # A folder's name may hold what DuckDB would take for a pattern.
         plain = str.maketrans({"[": "[[]", "*": "[*]", "?": "[?]"})
         listed = ", ".join(self.dialect.literal(path.translate(plain)) for path in files)
-        return f"SELECT {_select_list(columns, all_null, None)} FROM read_parquet([{listed}], union_by_name = true)"
+        return f"SELECT {_select_list(self.dialect, columns, all_null, None)} FROM read_parquet([{listed}], union_by_name = true)"
 
     def table(self, sql: str) -> pa.Table:
         """See Engine.table."""
@@ -129,19 +132,35 @@ class Spark:
             .getOrCreate()
         )
         self.session.conf.set("spark.sql.session.timeZone", "UTC")
+        # Guessing further filters from every alias of a long statement takes the planner longer than the work itself.
+        self.session.conf.set("spark.sql.constraintPropagation.enabled", "false")
 
     def source(self, table: str, files: Sequence[str], columns: Sequence[Column], all_null: frozenset[str]) -> str:
         """See Engine.source; the files stand behind a temporary view raw_<table>."""
         if not files:
-            empty = ", ".join(f"CAST(NULL AS {_SPARK_TYPES[c.sql_type]}) AS {c.name}" for c in columns)
-            return f"SELECT {empty} WHERE 1 = 0"
-        schema = ", ".join(f"{column.name} {_SPARK_TYPES[column.sql_type]}" for column in columns)
+            every = frozenset(column.name for column in columns)
+            return f"SELECT {_select_list(self.dialect, columns, every, _SPARK_TYPES)} WHERE 1 = 0"
+        schema = ", ".join(f"{self.dialect.quoted(column.name)} {_SPARK_TYPES[column.sql_type]}" for column in columns)
         self.session.read.schema(schema).parquet(*files).createOrReplaceTempView(f"raw_{table}")
-        return f"SELECT {_select_list(columns, all_null, _SPARK_TYPES)} FROM raw_{table}"
+        return f"SELECT {_select_list(self.dialect, columns, all_null, _SPARK_TYPES)} FROM raw_{table}"
 
     def table(self, sql: str) -> pa.Table:
-        """See Engine.table."""
-        return self.session.sql(sql).toArrow()
+        """See Engine.table; of a script, the answer of its last statement.
+
+        A table that the script makes is a local checkpoint: computed once, and the planner forgets where it came from. (A
+        cached view would carry its whole past into every later plan, which doubles with each step that reads two.)
+        """
+        *steps, final = sql.split(THEN)
+        made = []
+        try:
+            for step in steps:
+                name, query = step.split("CREATE TABLE ", 1)[1].split(" AS\n", 1)
+                self.session.sql(query).localCheckpoint().createOrReplaceTempView(name)
+                made.append(name)
+            return self.session.sql(final).toArrow()
+        finally:
+            for name in made:
+                self.session.catalog.dropTempView(name)
 
     def lend(self, name: str, table: pa.Table) -> str:
         """See Engine.lend."""

@@ -7,7 +7,8 @@ same everywhere, time zone functions do not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -15,6 +16,9 @@ from zoneinfo import ZoneInfo
 from tenure.kernel.time import offsets
 
 DAY_US = 86_400_000_000
+# Between the statements of a script; a text literal cannot hold it, because a ' would be doubled there.
+THEN = "\n;\n-- then: ';'\n"
+_WORD = re.compile(r"[a-z_][a-z0-9_]*")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -64,6 +68,10 @@ class Dialect:
     def literal(self, value: str) -> str:
         """A text literal."""
         return text(value.replace("\\", "\\\\")) if self.spark else text(value)
+
+    def quoted(self, column: str) -> str:
+        """A column's name that may be a reserved word, such as `table`."""
+        return f"`{column}`" if self.spark else f'"{column}"'
 
     def micros(self, column: str) -> str:
         """A timestamp column as microseconds since 1970."""
@@ -166,6 +174,7 @@ class Statement:
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self._steps: dict[str, tuple[str, str, str]] = {}
+        self._kept: set[str] = set()
 
     def __contains__(self, step: str) -> bool:
         return step in self._steps
@@ -175,14 +184,46 @@ class Statement:
         if step in self._steps and self._steps[step][0] != sql:
             raise ValueError(f"two different steps are called {step}")
         self._steps[step] = (sql, self.dialect.once() if keep else self.dialect.inline(), says)
+        if keep:
+            self._kept.add(step)
         return step
 
     def render(self, final: str) -> str:
-        """The whole statement, ending in the select `final`."""
-        if not self._steps:
-            return final
+        """The whole statement, ending in the select `final`.
+
+        Spark computes a CTE anew for every step that reads it, so there a kept step becomes a table of its own: a
+        script of statements separated by THEN, which the engine runs one after the other.
+        """
+        if self.dialect.spark:
+            return self._script(final)
+        return self._with(self._steps, final)
+
+    def _with(self, steps: Iterable[str], final: str) -> str:
         parts = []
-        for step, (sql, mode, says) in self._steps.items():
+        for step in steps:
+            sql, mode, says = self._steps[step]
             comment = f"-- {says}\n" if says else ""
             parts.append(f"{comment}{step} AS {mode}(\n{sql.strip()}\n)")
-        return "WITH " + ",\n".join(parts) + "\n" + final.strip()
+        return "WITH " + ",\n".join(parts) + "\n" + final.strip() if parts else final
+
+    def _needs(self, sql: str, kept: set[str]) -> list[str]:
+        """The steps that a text reads, directly or through others that are not kept, in their order."""
+        found: set[str] = set()
+        open_texts = [sql]
+        while open_texts:
+            words = set(_WORD.findall(open_texts.pop()))
+            for step in words & self._steps.keys() - found - kept:
+                found.add(step)
+                open_texts.append(self._steps[step][0])
+        return [step for step in self._steps if step in found]
+
+    def _script(self, final: str) -> str:
+        kept: set[str] = set()
+        script = []
+        for step, (sql, _, says) in self._steps.items():
+            if step in self._kept:
+                query = self._with(self._needs(sql, kept), sql)
+                script.append((f"-- {says}\n" if says else "") + f"CREATE TABLE {step} AS\n{query}")
+                kept.add(step)
+        script.append(self._with(self._needs(final, kept), final))
+        return THEN.join(script)
