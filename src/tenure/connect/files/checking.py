@@ -34,17 +34,23 @@ LONGEST_TEXT = 2_000_000
 CARD = "[0-9](?:[ -]?[0-9]){12,18}"
 
 
+Limits = tuple[str, int | None, int | None, bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One thing that can be wrong: the input, the condition under which it is (SQL), and how we say so.
 
     `implied`: a row that fails it fails another check too, so that it only tells the reason more precisely.
+    `limits`: the same as bounds of the values of a column of integers or instants, which cost nothing to look at batch
+    by batch: (value, least, most, may be NULL).
     """
 
     column: str
     bad: str
     reason: str
     implied: bool = False
+    limits: Limits | None = None
 
 
 # The functions of the statements. Most cells take the first, cheap branch of each.
@@ -222,17 +228,32 @@ class Reading:
     @property
     def bad(self) -> str:
         """The condition under which anything at all is wrong with a row."""
-        return " OR ".join(f"({check.bad})" for check in self.checks if not check.implied) or "false"
+        told = [check for check in self.checks if not check.implied and not (self._plain and check.limits)]
+        return " OR ".join(f"({check.bad})" for check in told) or "false"
+
+    @property
+    def limits(self) -> list[Limits]:
+        """What a plain reading's `bad` leaves to whoever sees the values: bounds of columns."""
+        return [check.limits for check in self.checks if check.limits] if self._plain else []
 
     def joined(self) -> str:
-        """The canonical texts of the content, joined: what row_hash is made of."""
-        return joined([self.canonical(column) for column in self.shape.table.columns])
+        """The canonical texts that row_hash is made of."""
+        return joined(hashed(self.shape.table), [self.canonical(column) for column in hashed(self.shape.table)])
 
     def untrimmed(self, whole: str) -> str:
-        """Whether a cell of the joined texts begins or ends with a space, for a plain reading, which does not trim."""
+        """Whether a text cell begins or ends with a space, for a plain reading, which does not trim.
+
+        The cells of the content but for the key stand in the joined texts, between two separators.
+        """
         if not self._plain:
             return "false"
-        return f"contains({whole}, ' \x1f') OR contains({whole}, '\x1f ') OR prefix({whole}, ' ')"
+        columns = self.shape.table.columns
+        last = [column.name for column in columns if column.name in self._values][-1]
+        alone = [column.name for column in columns if column.name in (*self.shape.table.key, last)]
+        tests = [f"prefix({t}, ' ') OR suffix({t}, ' ')" for name in alone if (t := f"t_{name}") in self._texts]
+        inside = f"CASE WHEN contains({whole}, ' ') THEN contains({whole}, ' \x1f') OR contains({whole}, '\x1f ') "
+        inside += f"OR prefix({whole}, ' ') ELSE false END"
+        return " OR ".join([inside, *tests])
 
     @property
     def problem(self) -> str:
@@ -262,8 +283,10 @@ class Reading:
     def _raw(self, cell: Cell) -> str:
         return f"c{cell.place}" if cell.constant is None else f"{text(cell.constant)}"
 
-    def _check(self, column: str, bad: str, reason: str, *, implied: bool = False) -> None:
-        self.checks.append(Check(column, bad, reason, implied))
+    def _check(
+        self, column: str, bad: str, reason: str, *, implied: bool = False, limits: Limits | None = None
+    ) -> None:
+        self.checks.append(Check(column, bad, reason, implied, limits))
 
     def _trimmed(self, raw: str) -> str:
         return raw if self._plain else f"trimmed({raw})"
@@ -290,7 +313,9 @@ class Reading:
         self._texts[f"t_{column.name}"] = self._trimmed(raw) if texts else raw
         if column.required:
             typed = kind in ("int", "money_minor", "bool", "instant")
-            self._check(column.name, f"t_{column.name} IS NULL", "is missing", implied=typed)
+            never_null = (column.name, None, None, False) if kind == "text" and not self._renames() else None
+            missing = f"t_{column.name} IS NULL"
+            self._check(column.name, missing, "is missing", implied=typed, limits=never_null)
         {
             "text": self._text,
             "int": self._int,
@@ -306,6 +331,10 @@ class Reading:
         }[kind](column)
         if (kind == "text" and not column.one_of) or suggests_payment(column.name):
             self._no_card(column.name, cell)
+
+    def _renames(self) -> bool:
+        """Whether inputs and the table's columns differ in name."""
+        return self.shape.name in ("snapshot", "cancellations") or bool(self.shape.grouped)
 
     def _no_card(self, name: str, cell: Cell) -> None:
         test = "holds_card" if suggests_payment(name) or suggests_payment(snake_of(cell)) else "is_card"
@@ -353,9 +382,14 @@ class Reading:
         if column.required:
             self._check(name, f'"{name}" IS NULL', "is missing")
         if not column.signed:
-            self._check(name, f'"{name}" < 0', "is negative")
+            self._check(name, f'"{name}" < 0', "is negative", limits=self._within(name, 0, None))
         if column.type == "money_minor":
-            self._check(name, f'"{name}" > {MOST} OR "{name}" < -{MOST}', "is too large")
+            limits = self._within(name, -MOST, MOST)
+            self._check(name, f'"{name}" > {MOST} OR "{name}" < -{MOST}', "is too large", limits=limits)
+
+    def _within(self, name: str, least: int | None, most: int | None) -> Limits | None:
+        """Bounds of a value, if it is one that the table keeps (else nobody would see it)."""
+        return (name, least, most, True) if name in self.shape.table.names else None
 
     def _float(self, column: Column) -> None:
         name, t = column.name, f"t_{column.name}"
@@ -395,15 +429,19 @@ class Reading:
             value += f"WHEN {us} BETWEEN {stretch} THEN make_timestamptz({us} - {shift}) ELSE {part} END"
         self._values[name] = (value, "TIMESTAMPTZ")
         self._canon[name] = f'epoch_us("{name}")::VARCHAR'
-        self._check(
-            name, f"{part} IS NULL AND trimmed({t}) IS NOT NULL", "is not a time; write it like 2026-01-31 17:30"
-        )
+        what = "is not a time; write it like 2026-01-31 17:30"
+        silent = f"{part} IS NULL AND {t} IS NOT NULL" if self._plain else f"resists({part}, {t})"
+        self._check(name, silent, what, implied=column.required)
+        self._check(name, f"{t} >= 'A' OR prefix({t}, '-')", what)  # the engine knows words: epoch, infinity
         if column.required:
-            self._check(name, f"{part} IS NULL", "is missing")
+            limits = (name, None, None, False) if name in self.shape.table.names else None
+            self._check(name, f"{part} IS NULL", "is missing", limits=limits)
         if not self._is_utc():
             gone = f"does not exist in {self._zone.key}: the clocks skipped it"
             self._check(name, f'{part} IS NOT NULL AND "{name}" IS NULL', gone)
-        self._check(name, f'epoch_us("{name}") NOT BETWEEN {stretch}', "is outside the years 1900 to 2200")
+        years = self._within(name, micros(EARLIEST), micros(LATEST) - 1)
+        beyond = f'epoch_us("{name}") NOT BETWEEN {stretch}'
+        self._check(name, beyond, "is outside the years 1900 to 2200", limits=years)
         if name == "recorded_at":
             now = f"make_timestamptz({micros(self._now)})"
             self._check(name, f'"{name}" > {now}', "is later than now: nobody can have known it")
@@ -547,7 +585,8 @@ class Reading:
             if self.has(first) and self.has(second) and self.shape.name not in ("snapshot", "cancellations"):
                 self._check(second, f'"{second}" < "{first}"', f"is before {first}")
         if "interval_count" in self.binding.inputs:
-            self._check("interval_count", '"interval_count" < 1', "is less than 1")
+            limits = self._within("interval_count", 1, None)
+            self._check("interval_count", '"interval_count" < 1', "is less than 1", limits=limits)
         if self.shape.table.name in ("subscription_spans", "subscription_states"):
             self._billed()
         for column in self.shape.table.columns:
@@ -585,7 +624,8 @@ class Reading:
                 monthly = f'CASE "interval" {cases} ELSE {amount} END / greatest("interval_count", 1)'
                 # Below a thirtieth of the limit no interval can make it too much.
                 much = f"CASE WHEN {amount} > {MOST_MONTHLY // 31} THEN {monthly} > {MOST_MONTHLY} ELSE false END"
-                self._check(self._money(name), much, f"is worth more than {MOST_MONTHLY:,} minor units a month")
+                what = f"is worth more than {MOST_MONTHLY:,} minor units a month"
+                self._check(self._money(name), much, what, limits=self._within(name, None, MOST_MONTHLY // 31))
 
     def _money(self, name: str) -> str:
         """The input that an amount in minor units came from."""
@@ -626,20 +666,33 @@ def canonical(column: Column, name: str = "") -> str:
     return f"{value}::VARCHAR"
 
 
-def joined(texts: Sequence[str]) -> str:
-    """Canonical texts joined with U+001F, NULL as the empty text."""
+def hashed(table: FactTable) -> tuple[Column, ...]:
+    """The columns that tell versions of one row apart: all but the key."""
+    return tuple(column for column in table.columns if column.name not in table.key)
+
+
+def joined(columns: Sequence[Column], texts: Sequence[str]) -> str:
+    """Canonical texts joined with U+001F, NULL as the empty text, separators at the end dropped.
+
+    So a table that grows a column at its end keeps its hashes. A text that is '' as SQL stands for a column that the
+    file does not have; only where the last one that it has is NULL is there anything to drop while it runs.
+    """
     parts: list[str] = []
     constant = ""
-    for place, part in enumerate(texts):
+    last = max((place for place, part in enumerate(texts) if part), default=-1)
+    for place, part in enumerate(texts[: last + 1]):
         constant += "\x1f" if place else ""
         if part:
             if constant:
                 parts.append(text(constant))
             parts.append(part)
             constant = ""
-    if constant:
-        parts.append(text(constant))
-    return f"concat({', '.join(parts)})"
+    if not parts:
+        return "''"
+    whole = f"concat({', '.join(parts)})"
+    if columns[last].required:
+        return whole
+    return f"CASE WHEN {texts[last]} IS NULL THEN rtrim({whole}, chr(31)) ELSE {whole} END"
 
 
 def short_hash(whole: str) -> str:
@@ -650,14 +703,10 @@ def short_hash(whole: str) -> str:
     return f"(md5_number({whole}) & 9223372036854775807::UHUGEINT)::BIGINT"
 
 
-def row_hash(texts: Sequence[str]) -> str:
-    """The hash of a row from its canonical texts."""
-    return short_hash(joined(texts))
-
-
-def stored_hash(table: FactTable, prefix: str = "") -> str:
-    """row_hash of rows as they are stored, for those that were stored without one."""
-    return row_hash([canonical(column, f'{prefix}"{column.name}"') for column in table.columns])
+def row_hash(table: FactTable, prefix: str = "") -> str:
+    """The hash of rows that have their stored form: of the content besides the key, which versions share."""
+    columns = hashed(table)
+    return short_hash(joined(columns, [canonical(column, f'{prefix}"{column.name}"') for column in columns]))
 
 
 def local_shift(us: str, zone: ZoneInfo, is_day: str) -> str:

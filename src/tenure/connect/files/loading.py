@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import queue
 import shutil
 import tempfile
 import threading
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenure.connect.files import sources, versions
 from tenure.connect.files.cells import masked
-from tenure.connect.files.checking import Check, Reading, canonical, prepare, row_hash, short_hash, trait_column
+from tenure.connect.files.checking import Check, Limits, Reading, canonical, prepare, row_hash, short_hash, trait_column
 from tenure.connect.files.grouping import group_months, group_movements
 from tenure.connect.files.headers import bind
 from tenure.connect.files.reports import LoadReport, Reason
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 MEMORY = "1500MB"
 _RAW = 10_000  # characters of a bad row that are kept
 _STALE = 24 * 3600  # seconds after which a killed load's scratch folder is swept away
+_GROUP = 122_880  # rows of a row group, one thread's share of work when it is read
+_MOST_HASHES = 50_000_000  # rows whose key hashes are kept in memory while reading
 _PARQUET = "(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 122880)"
 
 
@@ -128,6 +131,7 @@ def _connection(scratch: Path) -> Iterator[DuckDBPyConnection]:
         con.execute("SET preserve_insertion_order = false")
         con.execute("SET TimeZone = 'UTC'")
         con.execute("SET enable_progress_bar = false")
+        con.execute("SET streaming_buffer_size = '64MB'")
         con.execute("SET autoinstall_known_extensions = false")
         prepare(con)
         yield con
@@ -189,13 +193,13 @@ class _Loading:
                 if self.lake.has_load(self.table.name, self.load_id):
                     return self._repeated()
                 self.tell("comparing with what is known")
-                verdicts = versions.compare(con, self.lake, self.table, staged, self.now)
+                verdicts = versions.compare(con, self.lake, self.table, staged, self.hashes)
                 if verdicts.refused and not careful:
                     staged.unlink(missing_ok=True)
                     self.tell("finding the rows that are wrong")
                     staged = self._read_carefully()
                     careful = True
-                    verdicts = versions.compare(con, self.lake, self.table, staged, self.now)
+                    verdicts = versions.compare(con, self.lake, self.table, staged, self.hashes)
                 return self._commit(staged, careful, verdicts)
         finally:
             staged.unlink(missing_ok=True) if staged.parent == scratch else self._drop(staged)
@@ -235,63 +239,111 @@ class _Loading:
     def _read_fast(self) -> Path | None:
         """The whole file in one stream into a file of the table; None if anything is wrong with any row."""
         import duckdb
-        import pyarrow.parquet as pq
 
         source = self.source
+        self.hashes: dict[int, Any] = {}
         if self.shape.grouped or source.kind == "json":
             return None
         if source.kind == "csv" and source.first_line != (2 if source.has_header else 1):
             return None
-        generated = self._generates_key()
-        reading = self.reading
-        if source.kind == "csv" and not generated:
-            zone = zone_of(self.zone_name)
-            reading = Reading(self.shape, self.binding, zone, self.now, text_is_short=self._short, plain=True)
-            if not self._is_plain(reading):
-                reading = self.reading
-        target = self.scratch / "fast.parquet" if generated else self.lake.stage(self.table.name)
-        if generated:
-            content = [f"{reading.column(column)} AS {_quoted(column.name)}" for column in self.table.columns]
-            shown = [*content, self._told("recorded_at"), self._told("version"), self._told("retracted")]
-            body = f"SELECT {', '.join(shown)}, {reading.bad} AS is_bad FROM ({reading.values(self._raw(False))})"
-            key = f"{_content_digest(self.table)} AS {_quoted(self.table.generated_key)}"
-            query = f"SELECT * REPLACE ({key}), NULL::BIGINT AS line FROM ({body})"
-        else:
-            query = self._stream(reading)
         try:
-            self.con.execute(f"COPY ({query}) TO {text(str(target))} {_PARQUET}")
-            if source.kind == "csv" and self.con.execute("SELECT count(*) FROM reject_errors").fetchone() != (0,):
-                self._drop(target)
-                return None
+            if self._generates_key():
+                staged = self._digest_keys()
+            else:
+                staged = self._stream_rows()
         except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException):
-            self._drop(target)
             return None
-        except duckdb.Error:
-            self._drop(target)
-            raise
-        if generated:
-            rows = f"read_parquet({text(str(target))})"
-            if _number(self.con, f"SELECT count(*) FROM {rows} WHERE is_bad"):
-                return None
-            self.rows = _number(self.con, f"SELECT count(*) FROM {rows}")
-            staged = self.lake.stage(self.table.name)
-            self._finish(f"(SELECT * EXCLUDE (is_bad) FROM {rows})", staged, lined=False, digested=True)
-        else:
-            staged = target
-            footer = pq.read_metadata(staged)
-            self.rows = footer.num_rows
-            if _nulls(footer, "row_hash"):
-                self._drop(staged)
-                return None
-        self._none_at_all()
+        if staged is not None:
+            self._none_at_all()
         return staged
 
-    def _stream(self, reading: Reading) -> str:
-        """The statement that reads, checks and completes every row; the bad ones have no row_hash."""
+    def _digest_keys(self) -> Path | None:
+        """Rows whose key we make: first their digests, then which of equal rows each is."""
+        reading, con = self.reading, self.con
+        target = self.scratch / "fast.parquet"
         content = [f"{reading.column(column)} AS {_quoted(column.name)}" for column in self.table.columns]
+        shown = [*content, self._told("recorded_at"), self._told("version"), self._told("retracted")]
+        body = f"SELECT {', '.join(shown)}, {reading.bad} AS is_bad FROM ({reading.values(self._raw(False))})"
+        key = f"{_content_digest(self.table)} AS {_quoted(self.table.generated_key)}"
+        query = f"SELECT * REPLACE ({key}), NULL::BIGINT AS line FROM ({body})"
+        con.execute(f"COPY ({query}) TO {text(str(target))} {_PARQUET}")
+        rows = f"read_parquet({text(str(target))})"
+        if self._rejected() or _number(con, f"SELECT count(*) FROM {rows} WHERE is_bad"):
+            return None
+        self.rows = _number(con, f"SELECT count(*) FROM {rows}")
+        staged = self.lake.stage(self.table.name)
+        self._finish(f"(SELECT * EXCLUDE (is_bad) FROM {rows})", staged, lined=False, digested=True)
+        return staged
+
+    def _stream_rows(self) -> Path | None:
+        """Rows that bring their key: checked by the engine, written by Arrow while the next ones are read.
+
+        Arrow writes columns of NULLs and constants for nothing, which the engine does not, and shows each batch, so that
+        the first bad one ends the reading. The hashes of keys are kept to find repeated ones.
+        """
+        import numpy as np
+
+        reading = self.reading
+        if self.source.kind == "csv":
+            zone = zone_of(self.zone_name)
+            plain = Reading(self.shape, self.binding, zone, self.now, text_is_short=self._short, plain=True)
+            reading = plain if self._is_plain(plain) else reading
+        key = [_quoted(name) for name in self.table.key]
+        # Spans overlap only where an item occurs twice: its hash is kept as well.
+        sizes = (2, 3) if self.table.name == "subscription_spans" else (len(key),)
+        wanted = ", ".join(f"hash({', '.join(key[:size])}) AS hash_{size}" for size in sizes)
+        staged = self.lake.stage(self.table.name)
+        self.rows = 0
+        kept: dict[int, list[Any]] = {size: [] for size in sizes}
+        try:
+            with _Writer(staged, self.table, self._constants(reading)) as writer:
+                batches = self.con.execute(self._stream(reading, wanted)).to_arrow_reader(_GROUP)
+                for batch in batches:
+                    if batch.column("row_hash").null_count or not _within(batch, reading.limits):
+                        self._drop(staged)
+                        return None
+                    self.rows += batch.num_rows
+                    for size in sizes:
+                        kept[size].append(batch.column(f"hash_{size}").to_numpy())
+                    if self.rows > _MOST_HASHES:
+                        kept = {size: [] for size in sizes}
+                    writer.write(batch)
+        except BaseException:
+            self._drop(staged)
+            raise
+        if self._rejected():
+            self._drop(staged)
+            return None
+        if self.rows <= _MOST_HASHES:
+            self.hashes = {size: np.concatenate([np.array([], np.uint64), *parts]) for size, parts in kept.items()}
+        return staged
+
+    def _rejected(self) -> bool:
+        """Whether the engine could not cut some line into cells."""
+        return self.source.kind == "csv" and _number(self.con, "SELECT count(*) FROM reject_errors") > 0
+
+    def _constants(self, reading: Reading) -> dict[str, Any]:
+        """The columns that are the same in every row, with their value."""
+        same: dict[str, Any] = {column.name: None for column in all_columns(self.table) if not reading.has(column.name)}
+        same |= {"loaded_at": self.now, "source": self.path.name}
+        if not reading.has("retracted"):
+            same["retracted"] = False
+        for name in ("recorded_at", "recorded_assumed", "row_hash"):
+            same.pop(name, None)
+        return same
+
+    def _stream(self, reading: Reading, wanted: str = "") -> str:
+        """The statement that reads, checks and completes every row, but for constants; bad ones have no row_hash."""
+        same = self._constants(reading)
+        content = [
+            f"{reading.column(column)} AS {_quoted(column.name)}"
+            for column in self.table.columns
+            if column.name not in same
+        ]
+        bitemporal = [part for name, part in self._bitemporal(None, reading).items() if name not in same]
         return (
-            f"SELECT {', '.join(content)}, {self._bitemporal(None)}, CASE WHEN {reading.bad} OR "
-            f"{reading.untrimmed('whole')} THEN NULL ELSE {short_hash('whole')} END AS row_hash "
+            f"SELECT {', '.join([*content, *bitemporal])}, CASE WHEN {reading.bad} OR {reading.untrimmed('whole')} "
+            f"THEN NULL ELSE {short_hash('whole')} END AS row_hash{', ' if wanted else ''}{wanted} "
             f"FROM (SELECT *, {reading.joined()} AS whole FROM ({reading.values(self._raw(False))}))"
         )
 
@@ -310,6 +362,7 @@ class _Loading:
     def _read_carefully(self) -> Path:
         """The file row by row with line numbers; bad rows go to `bad`, good ones to a scratch file with their lines."""
         con, reading = self.con, self.reading
+        self.hashes = {}
         if self.source.kind != "parquet":
             sources.write_records(self.source, self.scratch / "records.parquet")
         content = [f"{reading.column(column)} AS {_quoted(column.name)}" for column in self.table.columns]
@@ -382,21 +435,24 @@ class _Loading:
     def _generates_key(self) -> bool:
         return bool(self.table.generated_key) and self.table.generated_key not in self.binding.inputs
 
-    def _bitemporal(self, told: str | None) -> str:
+    def _bitemporal(self, told: str | None, reading: Reading | None = None) -> dict[str, str]:
         """The columns after the content, but for row_hash; `told` leads the names of what rows tell themselves."""
+        reading = reading or self.reading
         instant = f"make_timestamptz({micros(self.now)})"
         moment = self._business_time()
         shown = {
-            name: f"{told or ''}{name}" if told or self.reading.has(name) else f"NULL::{kind}"
+            name: f"{told or ''}{name}" if told or reading.has(name) else f"NULL::{kind}"
             for name, kind in (("recorded_at", "TIMESTAMPTZ"), ("version", "BIGINT"), ("retracted", "BOOLEAN"))
         }
         own = shown["recorded_at"]
-        return (
-            f"coalesce({own}, least({moment}, {instant}), {instant}) AS recorded_at, "
-            f"{own} IS NULL AND {moment} IS NOT NULL AS recorded_assumed, {instant} AS loaded_at, "
-            f"{shown['version']} AS version, coalesce({shown['retracted']}, false) AS retracted, "
-            f"{text(self.path.name)} AS source"
-        )
+        return {
+            "recorded_at": f"coalesce({own}, least({moment}, {instant}), {instant}) AS recorded_at",
+            "recorded_assumed": f"{own} IS NULL AND {moment} IS NOT NULL AS recorded_assumed",
+            "loaded_at": f"{instant} AS loaded_at",
+            "version": f"{shown['version']} AS version",
+            "retracted": f"coalesce({shown['retracted']}, false) AS retracted",
+            "source": f"{text(self.path.name)} AS source",
+        }
 
     def _business_time(self) -> str:
         name = self.table.business_time
@@ -421,9 +477,9 @@ class _Loading:
                 f"AS {_quoted(key)}) FROM (SELECT *, {digest} AS digest, {made} AS made FROM {rows}))"
             )
         content = ", ".join(_quoted(column.name) for column in self.table.columns)
-        digest = row_hash([canonical(column) for column in self.table.columns])
         last = f", line{extra}" if lined else ""
-        query = f"SELECT {content}, {self._bitemporal('told_')}, {digest} AS row_hash{last} FROM {rows}"
+        bitemporal = ", ".join(self._bitemporal("told_").values())
+        query = f"SELECT {content}, {bitemporal}, {row_hash(self.table)} AS row_hash{last} FROM {rows}"
         self.con.execute(f"COPY ({query}) TO {text(str(target))} {_PARQUET}")
 
     # --------------------------------------------------------------------------------------------------- committing
@@ -651,7 +707,6 @@ FROM once
                 self.binding.notes.append(f"not kept, for one customer has several values at the same time: {names}")
             columns = ["customer_id", "trait", "effective_at", "value", "number", "is_dated"]
             number = "CASE WHEN isfinite(TRY_CAST(value AS DOUBLE)) THEN TRY_CAST(value AS DOUBLE) END"
-            digest = row_hash([canonical(column) for column in table.columns])
             staged = self.scratch / "traits.parquet"
             # Of a dated trait only the changes are kept: what did not change between two dates says nothing new.
             con.execute(
@@ -659,7 +714,7 @@ FROM once
 COPY (
 SELECT {", ".join(columns)}, coalesce(told_at, least(moment, {instant}), {instant}) AS recorded_at,
        told_at IS NULL AND moment IS NOT NULL AS recorded_assumed, {instant} AS loaded_at, NULL::BIGINT AS version,
-       false AS retracted, {text(self.path.name)} AS source, {digest} AS row_hash
+       false AS retracted, {text(self.path.name)} AS source, {row_hash(table)} AS row_hash
 FROM (
     SELECT customer_id, trait, effective_at, value, {number} AS number,
            is_static OR effective_at IS NOT NULL AS is_dated, told_at, moment
@@ -671,7 +726,7 @@ FROM (
 """
             )
             con.execute("DROP TABLE said")
-            verdicts = versions.compare(con, self.lake, table, staged, self.now)
+            verdicts = versions.compare(con, self.lake, table, staged)
             target = self.lake.stage("traits")
             stored = [column.name for column in all_columns(table)]
             count = versions.write_fresh(con, table, staged, target, stored, self.now)
@@ -728,10 +783,85 @@ def _number(con: DuckDBPyConnection, query: str) -> int:
     return int(row[0])
 
 
-def _nulls(footer: Any, column: str) -> int:
-    """How many values of a column are NULL, from the Parquet footer."""
-    place = footer.schema.to_arrow_schema().get_field_index(column)
-    return sum(footer.row_group(group).column(place).statistics.null_count for group in range(footer.num_row_groups))
+def _within(batch: Any, limits: Sequence[Limits]) -> bool:
+    """Whether the batch's columns keep within their bounds."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name, least, most, may_be_null in limits:
+        values = batch.column(name)
+        if values.null_count and not may_be_null:
+            return False
+        if (least is not None or most is not None) and values.null_count < len(values):
+            numbers = values if pa.types.is_integer(values.type) else values.cast(pa.int64())
+            found = pc.min_max(numbers)
+            if least is not None and found["min"].as_py() < least or most is not None and found["max"].as_py() > most:
+                return False
+    return True
+
+
+class _Writer:
+    """Writes batches into a file of the table, on a thread of its own, filling in what is the same in every row."""
+
+    def __init__(self, path: Path, table: FactTable, same: Mapping[str, Any]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from tenure.lake.store import arrow_schema
+
+        self._schema = arrow_schema(table)
+        self._same = {name: pa.array([value], self._schema.field(name).type) for name, value in same.items()}
+        self._filled: dict[str, Any] = {}
+        texts = [field.name for field in self._schema if pa.types.is_string(field.type)]
+        self._file = pq.ParquetWriter(path, self._schema, compression="snappy", use_dictionary=texts)
+        self._queue: queue.Queue[Any] = queue.Queue(maxsize=4)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="tenure-writer", daemon=True)
+
+    def __enter__(self) -> _Writer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        self._file.close()
+        if self._error is not None and kind is None:
+            raise self._error
+
+    def write(self, batch: Any) -> None:
+        """Hand over a batch; an error of an earlier one is raised here."""
+        if self._error is not None:
+            raise self._error
+        self._queue.put(batch)
+
+    def _work(self) -> None:
+        while (batch := self._queue.get()) is not None:
+            if self._error is not None:
+                continue
+            try:
+                self._write(batch)
+            except BaseException as error:
+                self._error = error
+
+    def _write(self, batch: Any) -> None:
+        import pyarrow as pa
+
+        columns = [
+            self._fill(field.name, batch.num_rows) if field.name in self._same else batch.column(field.name)
+            for field in self._schema
+        ]
+        self._file.write_batch(pa.record_batch(columns, schema=self._schema), row_group_size=_GROUP)
+
+    def _fill(self, name: str, rows: int) -> Any:
+        import pyarrow as pa
+
+        filled = self._filled.get(name)
+        if filled is None or len(filled) < rows:
+            one = self._same[name]
+            filled = pa.nulls(rows, one.type) if one.null_count else one.take(pa.array([0] * rows, pa.int8()))
+            self._filled[name] = filled
+        return filled.slice(0, rows)
 
 
 def _content_digest(table: FactTable) -> str:

@@ -9,12 +9,13 @@ later     a new version of a key the lake knows, which does not tell when it was
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenure.connect.files.checking import stored_hash
+from tenure.connect.files.checking import row_hash
 from tenure.lake.portable import micros, text
 from tenure.lake.tables import FactTable
 
@@ -43,13 +44,18 @@ class Verdicts:
     repeats_keys: bool
 
 
-def compare(con: DuckDBPyConnection, lake: Lake, table: FactTable, staged: Path, now: datetime) -> Verdicts:
-    """Compare the staged rows with each other and with the lake. Call under the table's writing lock."""
+def compare(
+    con: DuckDBPyConnection, lake: Lake, table: FactTable, staged: Path, hashes: Mapping[int, Any] | None = None
+) -> Verdicts:
+    """Compare the staged rows with each other and with the lake. Call under the table's writing lock.
+
+    `hashes` are those of the rows' first so many key columns, where the reading has collected them.
+    """
     con.execute("CREATE OR REPLACE TEMP TABLE verdicts (rid BIGINT, verdict VARCHAR)")
     rows = f"read_parquet({text(str(staged))}, file_row_number=true)"
     key = [f'"{name}"' for name in table.key]
     told = "NOT recorded_assumed AND recorded_at <> loaded_at"
-    repeated = _repeated(con, staged, key)
+    repeated = _repeated(con, staged, key, hashes)
     if repeated:
         _among_themselves(con, rows, key, told)
     snapshot = lake.snapshot(table.name)
@@ -57,7 +63,7 @@ def compare(con: DuckDBPyConnection, lake: Lake, table: FactTable, staged: Path,
     if snapshot.rows:
         files = "[" + ", ".join(text(file) for file in snapshot.files) + "]"
         met = _with_the_lake(con, table, rows, files, key, told)
-    if table.name == "subscription_spans" and (snapshot.rows or _repeated(con, staged, key[:2])):
+    if table.name == "subscription_spans" and (snapshot.rows or _repeated(con, staged, key[:2], hashes)):
         lake_rows = f"read_parquet({files}, union_by_name=true)" if snapshot.rows else ""
         _overlaps(con, table, rows, lake_rows, told)
     found = con.execute("SELECT verdict, count(*) FROM verdicts GROUP BY 1").fetchall()
@@ -90,7 +96,9 @@ def _same(table: FactTable, a: str, b: str) -> str:
     )
 
 
-def _repeated(con: DuckDBPyConnection, staged: Path, columns: list[str]) -> bool:
+def _repeated(
+    con: DuckDBPyConnection, staged: Path, columns: list[str], hashes: Mapping[int, Any] | None = None
+) -> bool:
     """Whether any two rows agree in these columns, going by 64-bit hashes; the temp table `repeated` holds those.
 
     Sorting numbers in NumPy takes a tenth of the time and a fixed memory; what shares a hash by chance is told apart by
@@ -98,6 +106,8 @@ def _repeated(con: DuckDBPyConnection, staged: Path, columns: list[str]) -> bool
     """
     import numpy as np
 
+    if hashes and len(columns) in hashes:
+        return _keep_repeated(con, _twice(hashes[len(columns)]))
     rows = f"read_parquet({text(str(staged))})"
     total = _one(con, f"SELECT count(*) FROM {rows}")
     pieces = max(1, -(-total // _CHUNK))
@@ -105,14 +115,23 @@ def _repeated(con: DuckDBPyConnection, staged: Path, columns: list[str]) -> bool
     value = f"hash({', '.join(columns)})"
     for piece in range(pieces):
         where = f" WHERE {value} % {pieces} = {piece}" if pieces > 1 else ""
-        hashes = con.execute(f"SELECT {value} AS h FROM {rows}{where}").fetchnumpy()["h"]
-        hashes = np.sort(np.asarray(hashes))
-        found.append(np.unique(hashes[1:][hashes[1:] == hashes[:-1]]))
-    again = np.concatenate(found) if found else np.array([], dtype=np.uint64)
-    if not len(again):
-        return False
+        found.append(_twice(con.execute(f"SELECT {value} AS h FROM {rows}{where}").fetchnumpy()["h"]))
+    return _keep_repeated(con, np.concatenate(found))
+
+
+def _twice(hashes: Any) -> Any:
+    """The numbers that occur more than once."""
+    import numpy as np
+
+    ordered = np.sort(np.asarray(hashes))
+    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+
+
+def _keep_repeated(con: DuckDBPyConnection, again: Any) -> bool:
     import pyarrow as pa
 
+    if not len(again):
+        return False
     con.register("again", pa.table({"h": pa.array(again, pa.uint64())}))
     con.execute("CREATE OR REPLACE TEMP TABLE repeated AS SELECT h FROM again")
     con.unregister("again")
@@ -143,7 +162,7 @@ SELECT rid, CASE WHEN clash THEN '{CLASH}' ELSE 'known' END FROM judged WHERE cl
 def _with_the_lake(con: DuckDBPyConnection, table: FactTable, rows: str, files: str, key: list[str], told: str) -> bool:
     """Rows whose key the lake holds: known, or a later version. False if the lake holds none of the keys."""
     keys = ", ".join(key)
-    own_hash = stored_hash(table)
+    own_hash = row_hash(table)
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE met AS SELECT {keys}, coalesce(row_hash, {own_hash}) AS row_hash, retracted, "
         f"recorded_at, version FROM read_parquet({files}, union_by_name=true) l "
@@ -188,7 +207,7 @@ def _overlaps(con: DuckDBPyConnection, table: FactTable, rows: str, lake_rows: s
     if lake_rows:
         con.execute(
             "CREATE OR REPLACE TEMP TABLE loaded AS SELECT subscription_id, item_id, started_at, ended_at, recorded_at, "
-            f"version, coalesce(row_hash, {stored_hash(table)}) AS row_hash, retracted FROM {lake_rows} l SEMI JOIN "
+            f"version, coalesce(row_hash, {row_hash(table)}) AS row_hash, retracted FROM {lake_rows} l SEMI JOIN "
             f"(SELECT subscription_id, item_id FROM {rows} WHERE NOT ({told})) s USING (subscription_id, item_id)"
         )
     else:
