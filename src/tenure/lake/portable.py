@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from tenure.kernel.time import offsets
 
 DAY_US = 86_400_000_000
-# Between the statements of a script; a text literal cannot hold it, because a ' would be doubled there.
+# Between the statements of a script; a text literal cannot hold it, because a ' is escaped there.
 THEN = "\n;\n-- then: ';'\n"
 _WORD = re.compile(r"[a-z_][a-z0-9_]*")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ def from_day_number(number: int) -> date:
 
 
 def text(value: str) -> str:
-    """A text literal, safely quoted for both engines (Spark reads backslashes, so they are doubled there)."""
+    """A text literal of standard SQL; Spark's differ, see Dialect.literal."""
     return "'" + value.replace("'", "''") + "'"
 
 
@@ -67,7 +67,10 @@ class Dialect:
 
     def literal(self, value: str) -> str:
         """A text literal."""
-        return text(value.replace("\\", "\\\\")) if self.spark else text(value)
+        if self.spark:
+            escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+            return f"'{escaped}'"
+        return text(value)
 
     def quoted(self, column: str) -> str:
         """A column's name that may be a reserved word, such as `table`."""

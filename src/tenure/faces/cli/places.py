@@ -26,6 +26,4 @@ def workspace(named: Path | None, before: Path | None = None) -> Workspace:
 
 def leave(shop: Workspace) -> None:
     """Lets go of the memory and the spill files of every engine that was opened for the workspace."""
-    for engine in shop._engines.values():
-        engine.close()
-    shop._engines.clear()
+    shop.close()
