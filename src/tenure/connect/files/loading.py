@@ -22,6 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tenure.connect import ecb
 from tenure.connect.files import sources, versions
 from tenure.connect.files.cells import masked
 from tenure.connect.files.checking import Check, Limits, Reading, canonical, prepare, row_hash, short_hash, trait_column
@@ -167,7 +168,11 @@ class _Loading:
         self.con, self.scratch = con, scratch
         self.tell("looking at the file")
         positions = any(theirs.isdigit() for theirs in self.mapping)
-        self.source = sources.open_source(self.path, scratch, positions)
+        file = self.path
+        if self.shape.name == "rates" and file.is_file() and ecb.is_reference_rates(file):
+            file = scratch / "rates.csv"
+            ecb.write_long(self.path, file)
+        self.source = sources.open_source(file, scratch, positions)
         self.binding = bind(self.source, self.shape, self.mapping, self.currency, self.path)
         unknown = [trait for trait in self.static if trait not in self.binding.traits]
         if unknown:
