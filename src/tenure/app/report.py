@@ -54,6 +54,12 @@ class _Scope:
     first: date
     after: date
     currency: str | None
+    survivors: date | None  # before that day no leaver is known
+    snapshot: bool
+
+    def knows(self, day: date) -> bool:
+        """Whether leavers are known from that day on: what came before would compare survivors with customers."""
+        return self.survivors is None or day >= self.survivors
 
     @property
     def period(self) -> s.Period:
@@ -83,6 +89,13 @@ def story(
             "there is nothing to report on: load subscriptions, orders, a spreadsheet of MRR or a snapshot first, "
             "such as `tenure load subscriptions FILE`; `tenure demo` shows the whole on a made-up company"
         )
+    survivors, snapshot = None, False
+    if subscribed is not None:
+        progress("since when leavers are known")
+        survivors, snapshot = lifetimes.exposure_start(facts, definition, subscribed[1] + timedelta(days=1))
+    if month is None and snapshot and subscribed is not None:
+        # All who are known to have left did so on one day: that day's month is the one that can be told of.
+        month = subscribed[1].strftime("%Y-%m")
     first, after = _month(month, facts, subscribed, bought)
     reporting = (currency or shop.settings.currency or "").upper() or None
     if reporting == "EACH":
@@ -108,15 +121,14 @@ def story(
     if about.is_provisional:
         notes.append(s.Note("provisional", {"until": after}))
     found = s.Story(about=about, trust=s.Trust(()))
-    survivors: date | None = None
     if subscribed is not None:
         known = currencies(facts)
         if reporting is None and len(known) == 1:
             reporting = known[0]
         if reporting is None:
             notes.append(s.Note("several_currencies", {"currencies": ", ".join(known)}))
-        scope = _Scope(shop, facts, definition, first, after, reporting)
-        found, survivors = _subscriptions(scope, found, subscribed, progress)
+        scope = _Scope(shop, facts, definition, first, after, reporting, survivors, snapshot)
+        found = _subscriptions(scope, found, subscribed, progress)
         found = replace(found, about=replace(about, currency=reporting or ""))
     if bought is not None:
         progress("orders")
@@ -197,11 +209,11 @@ def _rules(definition: Definition) -> tuple[tuple[str, str], ...]:
 # Subscriptions
 
 
-def _subscriptions(
-    scope: _Scope, found: s.Story, span: tuple[date, date], progress: Progress
-) -> tuple[s.Story, date | None]:
+def _subscriptions(scope: _Scope, found: s.Story, span: tuple[date, date], progress: Progress) -> s.Story:
     facts, definition = scope.facts, scope.definition
     start = max(floor_day(span[0], "month"), add_months(scope.first, 1 - MONTHS_SHOWN))
+    if scope.survivors is not None:
+        start = max(start, floor_day(scope.survivors, "month"))
     start = min(start, scope.first)
     progress("movements and rates")
     answer = ask(facts, definition, Question(_ASKED, start, scope.after, "month", (), scope.currency))
@@ -214,8 +226,7 @@ def _subscriptions(
     tables, layers = _cohorts(scope)
     recurring = tuple(replace(r, layers=layers.get(r.currency, ())) for r in recurring)
     progress("lifetimes")
-    survivors, snapshot = lifetimes.exposure_start(facts, definition, scope.after)
-    survival, hazard = _survival(scope, survivors, snapshot)
+    survival, hazard = _survival(scope, scope.survivors, scope.snapshot)
     progress("segments")
     told = replace(
         found,
@@ -225,6 +236,7 @@ def _subscriptions(
             _headline(scope, cells, name, cells.main, None)
             for name in RATES
             if cells.at(name, scope.first, cells.main) is not None
+            and (not CATALOGUE[name].looks_back or scope.knows(add_months(scope.after, -12)))
         ),
         leavers=_leavers(scope, moved, people),
         chosen=_chosen(scope, cells, moved),
@@ -234,7 +246,7 @@ def _subscriptions(
         survival=survival,
         hazard=hazard,
     )
-    return told, survivors
+    return told
 
 
 class _Cells:
@@ -304,7 +316,9 @@ def _headline(scope: _Scope, cells: _Cells, name: str, currency: str | None, ope
     now = _figure(cell, scope.definition.name)
     comparisons = []
     for against, months in (("previous", -1), ("year_ago", -12)):
-        before = cells.at(name, add_months(scope.first, months), currency)
+        earlier = add_months(scope.first, months)
+        back = add_months(earlier, -11) if CATALOGUE[name].looks_back else earlier
+        before = cells.at(name, earlier, currency) if scope.knows(back) else None
         if before is None or before.value is None or cell.value is None:
             continue
         comparisons.append(_compare(against, now, _figure(before, scope.definition.name)))
@@ -321,6 +335,7 @@ def _headline(scope: _Scope, cells: _Cells, name: str, currency: str | None, ope
         s.Point(f.period, f.value, f.low, f.high)
         for month in cells.months
         if (past := cells.at(name, month, currency)) is not None
+        and (not CATALOGUE[name].looks_back or scope.knows(add_months(month, -11)))
         for f in [_figure(past, "")]
     )
     return s.Headline(now, CATALOGUE[name].better, tuple(comparisons), history, opened)  # type: ignore[arg-type]
