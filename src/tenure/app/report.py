@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tenure.app import story as s
@@ -18,7 +19,7 @@ from tenure.measure import cohorts as cohorts_of
 from tenure.measure import lifetimes, openings, orders
 from tenure.measure.answers import Answer, Cell, Question, ask
 from tenure.measure.catalogue import CATALOGUE
-from tenure.measure.currencies import currencies
+from tenure.measure.currencies import SCALE, Conversion, currencies, day_before
 
 if TYPE_CHECKING:
     from tenure.app.workspace import Workspace
@@ -56,6 +57,12 @@ class _Scope:
     currency: str | None
     survivors: date | None  # before that day no leaver is known
     snapshot: bool
+
+    @cached_property
+    def conversion(self) -> Conversion:
+        """The rates into the reporting currency, read once."""
+        assert self.currency is not None
+        return Conversion.of(self.facts, self.currency)
 
     def knows(self, day: date) -> bool:
         """Whether leavers are known from that day on: what came before would compare survivors with customers."""
@@ -384,30 +391,14 @@ def _converted(scope: _Scope, row: dict[str, Any], currency: str) -> Decimal | N
         return Decimal(row["amount"])
     if scope.currency is None:
         return None
-    conversion = _conversion(scope)
+    conversion = scope.conversion
     from tenure.lake.portable import day_number
-    from tenure.measure.currencies import SCALE
 
     day = day_number(row["at"].astimezone(scope.facts.timezone).date())
     unit = conversion.unit(row["currency"], day)
     if unit is None:
         return None
     return openings.major(round(row["amount_micro"] * unit / SCALE), currency)
-
-
-def _conversion(scope: _Scope) -> Any:
-    from tenure.measure.currencies import Conversion
-
-    cached = _CONVERSIONS.get(id(scope.facts))
-    if cached is None or cached.reporting != scope.currency:
-        assert scope.currency is not None
-        cached = Conversion.of(scope.facts, scope.currency)
-        _CONVERSIONS.clear()
-        _CONVERSIONS[id(scope.facts)] = cached
-    return cached
-
-
-_CONVERSIONS: dict[int, Any] = {}
 
 
 def _cents(amount: Decimal, currency: str) -> Decimal:
@@ -452,7 +443,6 @@ def _recurring(
 def _roll(cells: _Cells, month: date, currency: str) -> s.MovementPeriod:
     """One month's roll-forward, rounded by largest remainder so that the shown lines add up to the shown closing."""
     from tenure.kernel.money import exponent, largest_remainder
-    from tenure.measure.currencies import SCALE
 
     digits = exponent(currency)
     kinds = [*FLOWS, "fx"]
@@ -667,7 +657,8 @@ def _ahead(scope: _Scope, people: dict[str, dict[str, Any]], window: int = 90) -
         for customer, items in found.items():
             by_currency: dict[str, Decimal] = defaultdict(Decimal)
             for item in items:
-                by_currency[item["currency"]] += openings.major(item["mrr"], item["currency"])
+                currency, amount = _standing_amount(scope, item["mrr"], item["currency"])
+                by_currency[currency] += amount
             for currency, amount in by_currency.items():
                 sums[currency] += amount
             currency = max(by_currency, key=lambda c: by_currency[c])
@@ -694,6 +685,15 @@ def _ahead(scope: _Scope, people: dict[str, dict[str, Any]], window: int = 90) -
     leaving, leaving_mrr = opened(scheduled, command)
     due, due_mrr = opened(renewing, command)
     return s.Ahead(scope.after, leaving, leaving_mrr, due, due_mrr, window)
+
+
+def _standing_amount(scope: _Scope, micro: int, currency: str) -> tuple[str, Decimal]:
+    """What an item pays a month in the reporting currency at the rate of the month's last day, else in its own."""
+    if scope.currency is not None and currency != scope.currency:
+        unit = scope.conversion.unit(currency, day_before(scope.after))
+        if unit is not None:
+            return scope.currency, openings.major(round(micro * unit / SCALE), scope.currency)
+    return currency, openings.major(micro, currency)
 
 
 def _worse(scope: _Scope) -> s.Worse | None:
