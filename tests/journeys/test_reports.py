@@ -102,13 +102,25 @@ def test_ravenstack_has_the_mrr_that_its_open_subscriptions_add_up_to(
     shop: tenure.Workspace, shared_data: Data
 ) -> None:
     folder = shared_data("ravenstack")
-    renamed = {"account_id": "customer_id", "start_date": "started_at", "end_date": "ended_at", "plan_tier": "plan_id",
-               "seats": "quantity", "mrr_amount": "amount"}  # fmt: skip
+    renamed = {
+        "account_id": "customer_id",
+        "start_date": "started_at",
+        "end_date": "ended_at",
+        "plan_tier": "plan_id",
+        "seats": "quantity",
+        "mrr_amount": "amount",
+    }
     shop.load("subscriptions", folder / "ravenstack_subscriptions.csv", mapping=renamed)
-    shop.load("usage", folder / "ravenstack_feature_usage.csv", mapping={"usage_date": "happened_at", "feature_name": "feature",
-                                                                       "usage_count": "quantity"})  # fmt: skip
-    shop.load("tickets", folder / "ravenstack_support_tickets.csv",
-              mapping={"account_id": "customer_id", "submitted_at": "opened_at", "closed_at": "resolved_at"})  # fmt: skip
+    shop.load(
+        "usage",
+        folder / "ravenstack_feature_usage.csv",
+        mapping={"usage_date": "happened_at", "feature_name": "feature", "usage_count": "quantity"},
+    )
+    shop.load(
+        "tickets",
+        folder / "ravenstack_support_tickets.csv",
+        mapping={"account_id": "customer_id", "submitted_at": "opened_at", "closed_at": "resolved_at"},
+    )
     story = shop.story()
     (recurring,) = story.recurring
     assert recurring.closing == Decimal("10159608.00")
@@ -128,10 +140,17 @@ def test_cdnow_is_a_report_of_orders(shop: tenure.Workspace, shared_data: Data) 
 
 
 def test_online_retail_nets_its_returns(shop: tenure.Workspace, shared_data: Data) -> None:
-    renamed = {"InvoiceNo": "order_id", "StockCode": "product_id", "Quantity": "quantity", "InvoiceDate": "ordered_at",
-               "UnitPrice": "unit_amount", "CustomerID": "customer_id"}  # fmt: skip
-    (report,) = shop.load("order_lines", shared_data("onlineretail_uci/onlineretail.parquet"), mapping=renamed,
-                          currency="GBP")  # fmt: skip
+    renamed = {
+        "InvoiceNo": "order_id",
+        "StockCode": "product_id",
+        "Quantity": "quantity",
+        "InvoiceDate": "ordered_at",
+        "UnitPrice": "unit_amount",
+        "CustomerID": "customer_id",
+    }
+    (report,) = shop.load(
+        "order_lines", shared_data("onlineretail_uci/onlineretail.parquet"), mapping=renamed, currency="GBP"
+    )
     assert report.rows == 541_909
     (history,) = shop.orders()
     assert history.customers == 4_372

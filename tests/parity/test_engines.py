@@ -20,7 +20,6 @@ from tenure.measure.catalogue import CATALOGUE
 from tests.conftest import ON_CI
 
 if TYPE_CHECKING:
-
     from pyspark.sql import SparkSession
 
 CUSTOMERS = 5_000 if ON_CI else 400

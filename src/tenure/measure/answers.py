@@ -390,9 +390,7 @@ def _look_back(
     starts = [add_months(period.after, -12) for period in asked]
     bounds = sorted({*starts, *(period.after for period in asked)})
     tz = facts.timezone
-    slices = [
-        Period(midnight(a, tz), midnight(b, tz), a, b, question.grain) for a, b in pairwise(bounds)
-    ]
+    slices = [Period(midnight(a, tz), midnight(b, tz), a, b, question.grain) for a, b in pairwise(bounds)]
     place = {day: i for i, day in enumerate(bounds)}
     windows = [totals.Window(place[s], place[p.after] - 1) for s, p in zip(starts, asked, strict=True)]
     # The balances at the windows' starts come from a second assembly over the finer slices.

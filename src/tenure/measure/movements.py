@@ -89,7 +89,12 @@ def movements(
     select.append(f"sum({pays}) OVER walk AS paying")
     select.append("sum(CASE WHEN m1 > 0 THEN 1 ELSE 0 END) OVER walk AS paid")
     if zeros:
-        select += [f"{live} AS lives", f"sum({live}) OVER walk AS live", "h1 - h0 AS holds", "sum(h1 - h0) OVER walk AS held"]
+        select += [
+            f"{live} AS lives",
+            f"sum({live}) OVER walk AS live",
+            "h1 - h0 AS holds",
+            "sum(h1 - h0) OVER walk AS held",
+        ]
         select += ["l0", "l1", "p0", "p1"]
     if found.pauses:
         select += ["was_paused", "was_currency"] + (["was_seg"] if segment else [])
@@ -153,7 +158,9 @@ def movements(
         *(f"{sql} AS {name}" for name, sql in alone.items()),
         "actor",
         "1 AS closes",
-        "CAST(m1 - m0 AS DECIMAL(38,0)) AS rest" if money.conversion is None else "CAST(m1 - m0 AS DECIMAL(38,14)) AS rest",
+        "CAST(m1 - m0 AS DECIMAL(38,0)) AS rest"
+        if money.conversion is None
+        else "CAST(m1 - m0 AS DECIMAL(38,14)) AS rest",
         "0 AS together",
     ]
     groups = st.step(
@@ -171,7 +178,11 @@ def movements(
             f"LEFT JOIN {money.conversion} AS c ON c.day = g.day AND c.currency = g.currency",
         )
     # What is neither pause nor resume decides between expansion and contraction.
-    rest_of_row = "m1 - m0" if not found.pauses else f"CASE WHEN ({row_kind}) IN (1, 2) THEN 0 WHEN ({row_kind}) = 3 THEN -was_paused ELSE m1 - m0 END"
+    rest_of_row = (
+        "m1 - m0"
+        if not found.pauses
+        else f"CASE WHEN ({row_kind}) IN (1, 2) THEN 0 WHEN ({row_kind}) = 3 THEN -was_paused ELSE m1 - m0 END"
+    )
     if money.conversion:
         rest = f"CAST(sum(CAST({rest_of_row} AS DECIMAL(18,0)) * rate) OVER ({whole}) AS DECIMAL(38,14))"
     else:
@@ -203,7 +214,19 @@ def movements(
         f"SELECT *, live0 * ever0 AS customer0, live1 * ever1 AS customer1 FROM {rows}",
     )
     kind = _kind(found)
-    out = [*carried, "place", "ts", "day", "customer0", "customer1", "paying0", "paying1", "closes", "actor", "together"]
+    out = [
+        *carried,
+        "place",
+        "ts",
+        "day",
+        "customer0",
+        "customer1",
+        "paying0",
+        "paying1",
+        "closes",
+        "actor",
+        "together",
+    ]
     out += ["1 - ever0 AS first"] + (["m0", "m1"] if detail else [])
     money_rows = f"SELECT {', '.join(out)}, {kind} AS kind, change AS amount FROM {judged}"
     if found.pauses:
@@ -256,7 +279,9 @@ def _pause_rows(st: Statement, facts: Facts, events: str, segment: str | None) -
     d = facts.engine.dialect
     kept = st.step("events_with_pauses", f"SELECT * FROM {events}", keep=True)
     items = st.step(
-        "paused_items", f"SELECT DISTINCT subscription_id AS s, item_id AS i FROM {kept} WHERE p0 = 1 OR p1 = 1", keep=True
+        "paused_items",
+        f"SELECT DISTINCT subscription_id AS s, item_id AS i FROM {kept} WHERE p0 = 1 OR p1 = 1",
+        keep=True,
     )
     carried = ["currency"] + (["seg"] if segment else [])
     order = "ts, m0 DESC"
@@ -268,7 +293,10 @@ def _pause_rows(st: Statement, facts: Facts, events: str, segment: str | None) -
     mine = f"{items} AS x ON x.s = e.subscription_id AND x.i = e.item_id"
     paused = st.step("pause_amounts", f"SELECT e.*, {', '.join(took)} FROM {kept} AS e JOIN {mine}")
     idle = ", ".join(f"e.{column} AS was_{column}" for column in carried)
-    was = ", ".join(f"CASE WHEN p0 = 1 THEN coalesce(took_{column}, {column}) ELSE {column} END AS was_{column}" for column in carried)
+    was = ", ".join(
+        f"CASE WHEN p0 = 1 THEN coalesce(took_{column}, {column}) ELSE {column} END AS was_{column}"
+        for column in carried
+    )
     dropped = ", ".join(["took", *(f"took_{column}" for column in carried)])
     return st.step(
         "events_of_pauses",

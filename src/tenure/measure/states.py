@@ -394,9 +394,7 @@ def _break_columns(found: Shape) -> list[str]:
     return columns
 
 
-def _runs(
-    st: Statement, facts: Facts, definition: Definition, found: Shape, priced: str, kept: Sequence[str]
-) -> str:
+def _runs(st: Statement, facts: Facts, definition: Definition, found: Shape, priced: str, kept: Sequence[str]) -> str:
     """A step that adds what belongs to a run of states: when its pause began and expires, when past due became loss."""
     key = "subscription_id, item_id"
     flags = []
@@ -411,9 +409,7 @@ def _runs(
         keep=True,
         says="runs of pausing or past-due states",
     )
-    touched = " OR ".join(
-        (["pausing"] if found.pauses else []) + (["overdue"] if definition.past_due_days else [])
-    )
+    touched = " OR ".join((["pausing"] if found.pauses else []) + (["overdue"] if definition.past_due_days else []))
     d = facts.engine.dialect
     starts = []
     if found.pauses:
@@ -421,14 +417,19 @@ def _runs(
     if definition.past_due_days:
         starts.append("CASE WHEN overdue AND NOT was_overdue THEN 1 ELSE 0 END AS opens_overdue")
     rows = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
-    numbered = [f"sum({s.split(' AS ')[0]}) OVER (PARTITION BY {key} ORDER BY ts {rows}) AS {s.split(' AS ')[1]}" for s in starts]
+    numbered = [
+        f"sum({s.split(' AS ')[0]}) OVER (PARTITION BY {key} ORDER BY ts {rows}) AS {s.split(' AS ')[1]}"
+        for s in starts
+    ]
     runs = st.step("run_numbers", f"SELECT *, {', '.join(numbered)} FROM {seen} WHERE {touched}")
     computed = []
     if found.pauses:
         begin = f"min(pause_asked) OVER (PARTITION BY {key}, opens_pause, pausing ORDER BY ts {rows})"
         computed.append(f"CASE WHEN pausing THEN {begin} END AS pause_begin")
     if definition.past_due_days:
-        lost = f"min(ts) OVER (PARTITION BY {key}, opens_overdue, overdue) + {definition.past_due_days * 86_400_000_000}"
+        lost = (
+            f"min(ts) OVER (PARTITION BY {key}, opens_overdue, overdue) + {definition.past_due_days * 86_400_000_000}"
+        )
         computed.append(f"CASE WHEN overdue THEN {lost} END AS overdue_end")
     begun = st.step("run_starts", f"SELECT *, {', '.join(computed)} FROM {runs}")
 
@@ -441,7 +442,9 @@ def _runs(
                 expires = d.add_months("pause_begin", definition.pause_months)
                 parts.append(f"{expires} AS expires" if in_run else "CAST(NULL AS BIGINT) AS expires")
             elif column == "end_at" and definition.past_due_days and in_run:
-                parts.append("CASE WHEN overdue_end < coalesce(end_at, overdue_end + 1) THEN greatest(overdue_end, ts) ELSE end_at END AS end_at")
+                parts.append(
+                    "CASE WHEN overdue_end < coalesce(end_at, overdue_end + 1) THEN greatest(overdue_end, ts) ELSE end_at END AS end_at"
+                )
             elif column == "resumes_at" and in_run:
                 parts.append("CASE WHEN pausing THEN resumes_at END AS resumes_at")
             elif column == "resumes_at":
@@ -450,10 +453,7 @@ def _runs(
                 parts.append(column)
         return ", ".join(parts)
 
-    sql = (
-        f"SELECT {shown(True)} FROM {begun}\nUNION ALL\n"
-        f"SELECT {shown(False)} FROM {seen} WHERE NOT ({touched})"
-    )
+    sql = f"SELECT {shown(True)} FROM {begun}\nUNION ALL\nSELECT {shown(False)} FROM {seen} WHERE NOT ({touched})"
     return st.step("states_in_runs", sql)
 
 
@@ -499,7 +499,9 @@ def _legs(
     legs = "array(1, 2)" if facts.engine.dialect.spark else "[1, 2]"
     one = "array(0)" if facts.engine.dialect.spark else "[0]"
     unnest = "explode" if facts.engine.dialect.spark else "unnest"
-    both = st.step("event_legs", f"SELECT *, {unnest}(CASE WHEN {split} THEN {legs} ELSE {one} END) AS leg FROM {events}")
+    both = st.step(
+        "event_legs", f"SELECT *, {unnest}(CASE WHEN {split} THEN {legs} ELSE {one} END) AS leg FROM {events}"
+    )
     select = ["customer_id", "subscription_id", "item_id", "ts", "actor"]
     select += ["CASE WHEN leg = 2 THEN 0 ELSE m0 END AS m0", "CASE WHEN leg = 1 THEN 0 ELSE m1 END AS m1"]
     if found.zeros:

@@ -64,7 +64,15 @@ def statement(
         of_item = of_item.replace("{text}", "STRING" if facts.engine.dialect.spark else "VARCHAR")
     moved = movements(st, facts, definition, found, slices, segment=of_item, money=Money(conversion))
     look = Look(st, facts, found, segment, moved, slices, currency)
-    parts = [] if only_kept else [*look.money(by_day), *look.people(), *(look.payers() if opening_rates is None and found.currencies else [])]
+    parts = (
+        []
+        if only_kept
+        else [
+            *look.money(by_day),
+            *look.people(),
+            *(look.payers() if opening_rates is None and found.currencies else []),
+        ]
+    )
     parts += look.retention(windows, opening_rates, spread=not only_kept)
     return st.render("\nUNION ALL\n".join(parts))
 
