@@ -190,7 +190,7 @@ def wrong(world: World, facts: Facts, window: tuple[str, date, date], by: tuple[
             where = traceback.extract_tb(error.__traceback__)[-1]
             return [f"{type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}"]
         finally:
-            workspace.engine().close()
+            workspace.close()
 
 
 def wrong_movements(workspace: Any, reference: Reference, world: World) -> list[str]:

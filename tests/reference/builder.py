@@ -198,7 +198,7 @@ class Shop:
 
     def close(self) -> None:
         """Give back what the workspace's engine holds."""
-        self.workspace.engine().close()
+        self.workspace.close()
 
     def rows(self, names: tuple[str, ...], text: str, **question: Any) -> list[dict[str, Any]]:
         """The rows that answer for the period that the text names."""

@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+import tenure
 from tenure.errors import BadPeriod
-from tests.reference.builder import Facts, Shop, open_company
+from tenure.faces.cli import main as command_line
+from tests.reference.builder import LONG_AFTER, Facts, Shop, open_company
 
 Company = Callable[..., Shop]
 
@@ -292,6 +294,21 @@ def test_a_gap_is_no_churn_only_where_there_is_none_and_a_return_is_a_reactivati
     assert shop.values("2025-02", "customers_churned", "mrr_churn") == [0, 0]
     assert shop.values("2025-03", "customers_churned", "customers_reactivated") == [2, 1]
     assert shop.values("2026-09", "customers_new", "customers_reactivated", "mrr_reactivation") == [0, 1, 100]
+
+
+# 40, 41
+def test_a_returning_customer_stays_in_the_first_cohort_and_may_leave_again(company: Company) -> None:
+    facts = Facts()
+    facts.state("2025-01-15")
+    facts.state("2025-02-05", status="canceled")
+    facts.state("2025-04-05")
+    facts.state("2025-05-05", status="canceled")
+    shop = company(facts)
+    assert sum(shop.value("customers_churned", text) or 0 for text in ("2025-02", "2025-05")) == 2
+    (table,) = shop.workspace.cohorts(until="2025-05", known_on=shop.known_on)
+    assert [cohort.label for cohort in table.cohorts] == ["2025-01"]
+    # at the end of January, February, March, April, May
+    assert table.triangle.values == ((1, 0, 0, 1, 0),)
 
 
 # --- changes of price -----------------------------------------------------------------------------------------------
@@ -605,14 +622,35 @@ def test_who_cancels_while_past_due_chose_to_leave(company: Company) -> None:
     assert shop.values("2025-02", "customers_churned_voluntary", "customers_churned_involuntary") == [1, 0]
 
 
+# 55
+def test_a_negative_amount_is_held_back_with_a_reason(tmp_path: Path) -> None:
+    file = tmp_path / "export.csv"
+    file.write_text(
+        "subscription_id,customer_id,plan_id,amount,currency,interval,interval_count,quantity,started_at,ended_at\n"
+        "s1,c1,basic,100.00,USD,month,1,1,2025-01-10,\n"
+        "s2,c2,basic,-100.00,USD,month,1,1,2025-01-10,\n",
+        encoding="utf-8",
+    )
+    with tenure.open(tmp_path / "shop", create=True) as workspace:
+        (loaded,) = workspace.load("subscriptions", file)
+        assert (loaded.rows, loaded.loaded, loaded.quarantined) == (2, 1, 1)
+        (reason,) = loaded.reasons
+        assert (reason.column, reason.first_line) == ("amount", 3)
+        assert "negative" in reason.reason
+        assert Shop(workspace, LONG_AFTER).values("2025-01", "mrr", "customers") == [100, 1]
+
+
 # 100
-def test_a_rate_without_a_period_is_refused(company: Company) -> None:
+def test_a_rate_without_a_period_is_refused(company: Company, tmp_path: Path) -> None:
     facts = Facts()
     facts.state("2025-01-10")
     with pytest.raises(BadPeriod):
         company(facts).workspace.metrics("customer_churn_rate", since="")
     with pytest.raises(TypeError):
         company(facts).workspace.metrics("customer_churn_rate")
+    with pytest.raises(SystemExit) as ended:
+        command_line(["metrics", "customer_churn_rate", "-w", str(tmp_path / "shop-0")])
+    assert ended.value.code == 2
 
 
 def fixture_a() -> Facts:
