@@ -85,7 +85,7 @@ whole_number(t):
     THEN TRY_CAST(split_part(trimmed(t), '.', 1) AS BIGINT) END
 
 -- Times written otherwise than 2026-01-31: 20260131, seconds or milliseconds since 1970, 20260131T173000Z, a space
--- before the offset.
+-- before the offset, no seconds before it.
 odd_time(t):
     CASE WHEN regexp_full_match(t, '[0-9]{{8}}') THEN TRY_STRPTIME(t, '%Y%m%d')::TIMESTAMPTZ
          WHEN regexp_full_match(t, '[0-9]{{9,10}}') THEN make_timestamptz(TRY_CAST(t AS BIGINT) * 1000000)
@@ -93,7 +93,8 @@ odd_time(t):
          WHEN regexp_full_match(t, '[0-9]{{14}}') THEN TRY_STRPTIME(t, '%Y%m%d%H%M%S')::TIMESTAMPTZ
          WHEN regexp_full_match(t, '[0-9]{{8}}T[0-9]{{6}}Z?')
          THEN TRY_STRPTIME(rtrim(t, 'Z'), '%Y%m%dT%H%M%S')::TIMESTAMPTZ
-         ELSE TRY_CAST(regexp_replace(t, ' +([+-][0-9])', '\\1') AS TIMESTAMPTZ) END
+         ELSE TRY_CAST(regexp_replace(regexp_replace(t, ' +([+-][0-9])', '\\1'),
+                  '([ T][0-9]{{1,2}}:[0-9]{{2}})([-+zZ])', '\\1:00\\2') AS TIMESTAMPTZ) END
 
 -- A time as if it were UTC, unless it names its offset.
 time_text(c):
@@ -311,7 +312,8 @@ class Reading:
         # Numbers and times are cast as they stand; only what resists is trimmed.
         texts = kind in ("text", MAJOR, UNIT, "rate", "month")
         self._texts[f"t_{column.name}"] = self._trimmed(raw) if texts else raw
-        if column.required:
+        ours = (self.shape.table.generated_key, "item_id")  # made where they are missing
+        if column.required and column.name not in ours:
             typed = kind in ("int", "money_minor", "bool", "instant")
             never_null = (column.name, None, None, False) if kind == "text" and not self._renames() else None
             missing = f"t_{column.name} IS NULL"

@@ -297,6 +297,7 @@ class _Loading:
         # Spans overlap only where an item occurs twice: its hash is kept as well.
         sizes = (2, 3) if self.table.name == "subscription_spans" else (len(key),)
         wanted = ", ".join(f"hash({', '.join(key[:size])}) AS hash_{size}" for size in sizes)
+        made = [self.table.generated_key] if self.table.generated_key else []
         staged = self.lake.stage(self.table.name)
         self.rows = 0
         kept: dict[int, list[Any]] = {size: [] for size in sizes}
@@ -304,7 +305,8 @@ class _Loading:
             with _Writer(staged, self.table, self._constants(reading)) as writer:
                 batches = self.con.execute(self._stream(reading, wanted)).to_arrow_reader(_GROUP)
                 for batch in batches:
-                    if batch.column("row_hash").null_count or not _within(batch, reading.limits):
+                    lacks = any(batch.column(name).null_count for name in ("row_hash", *made))
+                    if lacks or not _within(batch, reading.limits):
                         self._drop(staged)
                         return None
                     self.rows += batch.num_rows
@@ -628,7 +630,7 @@ class _Loading:
                 }
                 arrays = [pa.array(values[field.name], field.type) for field in schema]
                 writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-        self.lake.commit("quarantine", [target], load_id=load_id, rows=rows, repeats_keys=False)
+        self._commit_beside("quarantine", target, load_id, rows, False)
 
     def _raw_text(self) -> str:
         """Line and raw text of every row, as a relation."""
@@ -735,11 +737,17 @@ FROM (
             target = self.lake.stage("traits")
             stored = [column.name for column in all_columns(table)]
             count = versions.write_fresh(con, table, staged, target, stored, self.now)
-            if count:
-                self.lake.commit(
-                    "traits", [target], load_id=self.load_id, rows=count, repeats_keys=verdicts.repeats_keys
-                )
-            else:
+            self._commit_beside("traits", target, self.load_id, count, verdicts.repeats_keys)
+
+    def _commit_beside(self, table: str, target: Path, load_id: str, rows: int, repeats_keys: bool) -> None:
+        """Commit a file of a table beside the main one; if that fails, nothing is left of it."""
+        committed = False
+        try:
+            if rows:
+                self.lake.commit(table, [target], load_id=load_id, rows=rows, repeats_keys=repeats_keys)
+                committed = True
+        finally:
+            if not committed and str(target) not in self.lake.snapshot(table).files:
                 target.unlink(missing_ok=True)
 
 

@@ -69,7 +69,9 @@ class Shape:
         return "customer_id" in self.inputs and self.name not in ("traits", "identities")
 
 
-_TOLD = tuple(column for column in BITEMPORAL if column.name in ("recorded_at", "version", "retracted"))
+_TOLD = tuple(
+    replace(column, required=False) for column in BITEMPORAL if column.name in ("recorded_at", "version", "retracted")
+)
 
 
 def _inputs(table: FactTable) -> dict[str, Column]:
