@@ -149,7 +149,7 @@ def members(
     for i, trait in enumerate(segment.dated):
         rows = st.step(
             f"dated_{i}",
-            f"SELECT customer_id, coalesce(effective_at, -9000000000000000) AS since, value FROM known_traits WHERE trait = {d.literal(trait)}",
+            f"SELECT customer_id, coalesce(effective_at, -9000000000000000) AS since, coalesce(value, '') AS value FROM known_traits WHERE trait = {d.literal(trait)}",
             keep=True,
         )
         step = st.step(

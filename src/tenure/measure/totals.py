@@ -310,6 +310,27 @@ class Look:
         parts.append(self._people_row("what_happened", "n", won, "n > 0"))
         return parts
 
+    def _item_claims(self, windows: Sequence[Window], plain: bool) -> str:
+        """Who paid anything in a segment at a window's start, in whatever currency: what has not moved counts too."""
+        per = self.st.step(
+            "segment_slices",
+            f"SELECT customer_id, item_seg, period, sum(net) AS net FROM {self.balances()} GROUP BY customer_id, item_seg, period",
+        )
+        running = self.st.step(
+            "segment_balances",
+            "SELECT *, sum(net) OVER (PARTITION BY customer_id, item_seg ORDER BY period ROWS UNBOUNDED PRECEDING) - net "
+            f"AS before FROM {per}",
+        )
+        paid = "CASE WHEN min_by(b.before, b.period) > 0 THEN 1 ELSE 0 END AS in_base"
+        if plain:
+            sql = f"SELECT period AS win, customer_id, item_seg, CASE WHEN before > 0 THEN 1 ELSE 0 END AS in_base FROM {running}"
+        else:
+            sql = (
+                f"SELECT w.win, b.customer_id, b.item_seg, {paid} FROM {running} AS b JOIN windows AS w "
+                "ON b.period BETWEEN w.first_slice AND w.last_slice GROUP BY w.win, b.customer_id, b.item_seg"
+            )
+        return self.st.step("base_claims", sql)
+
     def retention(self, windows: Sequence[Window], opening_rates: str | None, spread: bool) -> list[str]:
         st, d = self.st, self.d
         balances = self.balances()
@@ -349,17 +370,18 @@ class Look:
         else:
             # Whether somebody paid at the start is one claim for all currencies: what has not moved counts too.
             if self.of_item:
-                claim = "max(CASE WHEN opening > 0 THEN 1 ELSE 0 END)"
+                claims = self._item_claims(windows, plain)
+                same = "b.item_seg = p.item_seg"
             else:
-                claim = "min_by(paying0, since)"
-            claims = st.step(
-                "base_claims",
-                f"SELECT win, customer_id, seg, {claim} AS in_base FROM {per_window} GROUP BY win, customer_id, seg",
-            )
+                claims = st.step(
+                    "base_claims",
+                    f"SELECT win, customer_id, min_by(paying0, since) AS in_base FROM {per_window} GROUP BY win, customer_id",
+                )
+                same = "1 = 1"
             base = st.step(
                 "base_rows",
                 f"SELECT p.* FROM {per_window} AS p JOIN {claims} AS b ON b.win = p.win AND b.customer_id = p.customer_id "
-                "AND b.seg = p.seg WHERE b.in_base = 1",
+                f"AND {same} WHERE b.in_base = 1",
             )
         if opening_rates:
             value = "CAST(sum(CAST(b.net AS DECIMAL(18,0)) * CAST(r.rate AS DECIMAL(20,14))) AS DECIMAL(38,14))"
