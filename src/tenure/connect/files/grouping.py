@@ -137,8 +137,8 @@ def group_movements(con: DuckDBPyConnection, binding: Binding, target: Path) -> 
     have = [name for name in ("type", "delta_minor", "mrr_minor", *_PARTS) if _has(binding, name)]
     shown = [name if name in have else f"NULL AS {name}" for name in ("type", "delta_minor", "mrr_minor", *_PARTS)]
     query = (
-        f"SELECT customer_id, currency, epoch_us(date) AS at, line, {', '.join(shown)} FROM good "
-        "ORDER BY customer_id, coalesce(subscription_id, ''), currency, at, line"
+        f"FROM (SELECT customer_id, currency, epoch_us(date) AS moment, line, {', '.join(shown)} FROM good) "
+        "ORDER BY customer_id, coalesce(subscription_id, ''), currency, moment, line"
     )
     schema = pa.schema(
         [(name, pa.string()) for name in ("subscription_id", "item_id")]
