@@ -323,6 +323,8 @@ def _is_empty(found: dict[tuple[int, str, str | None], Figures], i: int, seg: st
                 return False
             if any(figures.flows.values()) or any(figures.events.values()):
                 return False
+            if figures.kept_12m is not None and figures.kept_12m.opening:
+                return False
     return True
 
 

@@ -178,11 +178,25 @@ def movements(
             f"LEFT JOIN {money.conversion} AS c ON c.day = g.day AND c.currency = g.currency",
         )
     # What is neither pause nor resume decides between expansion and contraction.
-    rest_of_row = (
-        "m1 - m0"
-        if not found.pauses
-        else f"CASE WHEN ({row_kind}) IN (1, 2) THEN 0 WHEN ({row_kind}) = 3 THEN -was_paused ELSE m1 - m0 END"
-    )
+    rest_of_row = "m1 - m0"
+    together = base
+    if found.pauses:
+        groups = _items_in_groups(st, groups, segment)
+        # What an item's rows are is told by what it was before its first and after its last event in the group.
+        item_kind = (
+            "CASE WHEN item_m0 > 0 AND item_p1 = 1 THEN 1 WHEN item_p0 = 1 AND item_was > 0 AND item_m1 > 0 THEN 2 "
+            "WHEN item_p0 = 1 AND item_was > 0 AND item_l1 = 0 AND item_last = 1 THEN 3 END"
+        )
+        rest_of_row = (
+            f"CASE WHEN ({item_kind}) IN (1, 2) THEN 0 WHEN ({item_kind}) = 3 THEN m1 - m0 - item_was ELSE m1 - m0 END"
+        )
+        then = {
+            f"{row_kind} AS pausing": f"{item_kind} AS pausing",
+            "was_paused": "item_was AS was_paused",
+            "was_currency": "item_currency AS was_currency",
+            "was_seg": "item_seg AS was_seg",
+        }
+        together = [then.get(column, column) for column in base]
     if money.conversion:
         rest = f"CAST(sum(CAST({rest_of_row} AS DECIMAL(18,0)) * rate) OVER ({whole}) AS DECIMAL(38,14))"
     else:
@@ -191,7 +205,7 @@ def movements(
     rank = "CASE WHEN actor = 0 THEN 0 ELSE 9 - actor END"
     ended = f"max(CASE WHEN {ends} = 1 THEN (ts + 4000000000000000) * 10 + {rank} END) OVER ({whole})"
     several = [
-        *base,
+        *together,
         f"max(ts) OVER ({whole}) AS ts",
         f"max(day) OVER ({whole}) AS day",
         *(
@@ -274,6 +288,19 @@ def _rest_kind(found: states.Shape) -> str:
     )
 
 
+def _items_in_groups(st: Statement, groups: str, segment: str | None) -> str:
+    """A step that adds what each item was before its first and after its last event in the group."""
+    item = "PARTITION BY customer_id, grouped, subscription_id, item_id"
+    frame = "ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
+    first = {"m0": "item_m0", "p0": "item_p0", "was_paused": "item_was", "was_currency": "item_currency"}
+    if segment:
+        first["was_seg"] = "item_seg"
+    columns = [f"first_value({column}) OVER ({item} {frame}) AS {name}" for column, name in first.items()]
+    columns += [f"last_value({column}1) OVER ({item} {frame}) AS item_{column}1" for column in ("m", "p", "l")]
+    columns.append(f"CASE WHEN place = max(place) OVER ({item}) THEN 1 ELSE 0 END AS item_last")
+    return st.step("items_together", f"SELECT *, {', '.join(columns)} FROM {groups}")
+
+
 def _pause_rows(st: Statement, facts: Facts, events: str, segment: str | None) -> str:
     """A step that adds was_paused: of a paused item, what its pause took when it began (else 0), and in what currency."""
     d = facts.engine.dialect
@@ -315,7 +342,7 @@ def _transfers(
 ) -> str:
     """Splits expansion and contraction between segments: what losers lose is leaving there, entering in the gainers."""
     d = facts.engine.dialect
-    rest = "m.kind IN ('expansion', 'contraction') AND m.together > 0"
+    rest = "m.kind IN ('expansion', 'contraction', 'idle') AND m.together > 0"
     key = "customer_id, ts, currency"
     legs = st.step(
         "segment_legs",

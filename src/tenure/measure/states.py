@@ -126,7 +126,7 @@ def all_states(st: Statement, facts: Facts, wanted: Sequence[str]) -> str:
         latest = facts.latest(st, "subscription_spans", ["started_at", "ended_at", *span_columns])
         if both:
             told = st.step(
-                "told_by_states", "SELECT DISTINCT subscription_id, item_id FROM raw_subscription_states", keep=True
+                "told_by_states", "SELECT DISTINCT subscription_id, item_id FROM latest_subscription_states", keep=True
             )
             sql = (
                 f"SELECT s.* FROM {latest} AS s LEFT JOIN {told} AS t ON t.subscription_id = s.subscription_id "
@@ -151,7 +151,7 @@ def all_states(st: Statement, facts: Facts, wanted: Sequence[str]) -> str:
                 return f"CAST(NULL AS {kind}) AS {column}"
             if column.startswith("cancel_") and not ended:
                 kind = "BIGINT" if column.endswith("_at") else _string(facts)
-                return f"CAST(NULL AS {kind}) AS {column}"
+                return f"CASE WHEN s.status = 'non_renewing' THEN s.{column} ELSE CAST(NULL AS {kind}) END AS {column}"
             if column == "trial_ends_at" and ended:
                 return "CAST(NULL AS BIGINT) AS trial_ends_at"
             return f"s.{column}"
@@ -347,10 +347,11 @@ def item_events(
         changes.append("x0 <> x1")
     two_legs = []
     if found.currencies:
-        select += [f"{was('currency')} AS c0", "currency AS c1"]
+        # Whoever is canceled need not say in what currency.
+        select += [f"{was('currency')} AS c0", f"coalesce(currency, {was('currency')}) AS c1"]
         two_legs.append("c0 <> c1")
     else:
-        select.append("currency")
+        select.append("coalesce(currency, prev_currency) AS currency")
     if segment:
         select += [f"{was('seg')} AS seg0", "seg AS seg1"]
         two_legs.append("seg0 <> seg1")

@@ -172,7 +172,7 @@ class Look:
         day = "CAST(NULL AS BIGINT)"
         parts = [
             f"SELECT 'payers', b.period, {day}, b.currency, {seg}, '', {self.zero}, CAST(sum({step}) AS BIGINT), 0e0, 0e0 "
-            f"FROM {self.balances()} AS b{join} GROUP BY b.period, b.currency, {seg}"
+            f"FROM {self.balances()} AS b{join} WHERE b.currency IS NOT NULL GROUP BY b.period, b.currency, {seg}"
         ]
         if self.moves:
             for side, sign in (("seg_before", "-"), ("seg_after", "")):
@@ -442,6 +442,6 @@ class Look:
                 source, shown = f"{balances} AS b", "b.item_seg"
             parts.append(
                 f"SELECT 'spread', b.period, {day}, b.currency, {shown}, '', {self.zero}, 0, {squares}, 0e0 FROM {source} "
-                f"GROUP BY b.period, b.currency, {shown}"
+                f"WHERE b.currency IS NOT NULL GROUP BY b.period, b.currency, {shown}"
             )
         return parts
