@@ -129,11 +129,19 @@ product(u, q):
     CASE WHEN is_amount(u) AND is_amount(q) AND decimals(bare(u)) <= 8 AND decimals(bare(q)) <= 6
     THEN TRY_CAST(u AS DECIMAL(20,8)) * TRY_CAST(q AS DECIMAL(18,6)) END
 
+exact_product(p, e):
+    CASE e WHEN 2 THEN digits(TRY_CAST(p AS DECIMAL(18,2))) WHEN 0 THEN digits(TRY_CAST(p AS DECIMAL(18,0)))
+           WHEN 3 THEN digits(TRY_CAST(p AS DECIMAL(18,3))) WHEN 4 THEN digits(TRY_CAST(p AS DECIMAL(18,4))) END
+
+-- Thousandths to minor units, halves away from zero.
+from_thousandths(v, k): CASE WHEN v < 0 THEN -((k // 2 - v) // k) ELSE (v + k // 2) // k END
+
+-- Prices of up to three decimals and whole quantities need no wide decimals, whose division is slow.
 product_minor(u, q, e):
-    CASE e WHEN 2 THEN digits(TRY_CAST(product(u, q) AS DECIMAL(18,2)))
-           WHEN 0 THEN digits(TRY_CAST(product(u, q) AS DECIMAL(18,0)))
-           WHEN 3 THEN digits(TRY_CAST(product(u, q) AS DECIMAL(18,3)))
-           WHEN 4 THEN digits(TRY_CAST(product(u, q) AS DECIMAL(18,4))) END
+    CASE WHEN e <= 3 AND regexp_full_match(u, '-?[0-9]{{1,9}}([.][0-9]{{1,3}})?')
+              AND regexp_full_match(q, '-?[0-9]{{1,7}}([.]0)?')
+         THEN from_thousandths(plain_minor(u, 3) * CAST(CAST(q AS DOUBLE) AS BIGINT), ten_to(3 - e))
+         ELSE exact_product(product(u, q), e) END
 
 -- Half to even at the twelfth decimal; the cast alone rounds halves away from zero.
 half_even(v):
@@ -190,6 +198,7 @@ class Reading:
         self._texts: dict[str, str] = {}  # the first layer
         self._parts: dict[str, str] = {}  # the second
         self._values: dict[str, tuple[str, str]] = {}  # the third: value and type
+        self._late: dict[str, str] = {}  # the fourth: values that follow from others
         self._canon: dict[str, str] = {}  # a shorter way to the value's canonical text
         self._has_currency = False
         self._currency()
@@ -207,12 +216,12 @@ class Reading:
 
     def has(self, name: str) -> bool:
         """Whether there is such an input or derived value."""
-        return name in self._values
+        return name in self._values or name in self._late
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all values."""
-        return tuple(self._values)
+        return (*self._values, *self._late)
 
     def values(self, raw: str) -> str:
         """The SELECT of typed values over the relation `raw` (c1.., line, broken)."""
@@ -224,7 +233,8 @@ class Reading:
             sql = f"SELECT *, exponent_of(p_currency) AS p_exponent FROM ({inner})"
         parts = "".join(f", {part} AS {name}" for name, part in self._parts.items())
         values = "".join(f', {value} AS "{name}"' for name, (value, _) in self._values.items())
-        return f"SELECT *{values} FROM (SELECT *{parts} FROM ({sql}))"
+        late = "".join(f', {value} AS "{name}"' for name, value in self._late.items())
+        return f"SELECT *{late} FROM (SELECT *{values} FROM (SELECT *{parts} FROM ({sql})))"
 
     @property
     def bad(self) -> str:
@@ -249,7 +259,7 @@ class Reading:
         if not self._plain:
             return "false"
         columns = self.shape.table.columns
-        last = [column.name for column in columns if column.name in self._values][-1]
+        last = [column.name for column in columns if self.has(column.name)][-1]
         alone = [column.name for column in columns if column.name in (*self.shape.table.key, last)]
         tests = [f"prefix({t}, ' ') OR suffix({t}, ' ')" for name in alone if (t := f"t_{name}") in self._texts]
         inside = f"CASE WHEN contains({whole}, ' ') THEN contains({whole}, ' \x1f') OR contains({whole}, '\x1f ') "
@@ -264,7 +274,7 @@ class Reading:
 
     def column(self, column: Column) -> str:
         """The value of a column of the target table, typed, NULL where the file does not tell it."""
-        if column.name in self._values:
+        if self.has(column.name):
             return f'"{column.name}"'
         return f"NULL::{column.sql_type}"
 
@@ -272,7 +282,7 @@ class Reading:
         """The column's canonical text, by the shortest way."""
         if column.name in self._canon:
             return self._canon[column.name]
-        return canonical(column) if column.name in self._values else ""
+        return canonical(column) if self.has(column.name) else ""
 
     def cell(self, name: str) -> str:
         """The place in the file that a check's column came from, as SQL text; for the example in the report."""
@@ -495,7 +505,8 @@ class Reading:
     def _unit(self, column: Column) -> None:
         """A unit price: times the quantity, rounded half up (away from zero) to the minor unit, once per line."""
         t = f"t_{column.name}"
-        self._values["amount_minor"] = (f"product_minor({t}, trimmed(t_quantity), p_exponent)", "BIGINT")
+        self._parts["p_amount"] = f"product_minor({t}, trimmed(t_quantity), p_exponent)"
+        self._values["amount_minor"] = ("p_amount", "BIGINT")
         self._check(column.name, f"NOT is_amount({t})", "is not an amount; write it like 1234.56")
         given = f"{t} IS NOT NULL AND trimmed(t_quantity) IS NOT NULL"
         self._check(column.name, f'"amount_minor" IS NULL AND {given}', "times the quantity is too large or too fine")
@@ -531,9 +542,8 @@ class Reading:
             self._canon["interval_count"] = '"interval_count"::VARCHAR' if count else "'1'"
         if table.name in ("orders", "order_lines") and not self.has("kind"):
             names = [name for name in ("amount_minor", "quantity") if self.has(name)]
-            # Values of one layer are said by their own expressions there.
-            tests = " OR ".join(f"coalesce(({self._values[name][0]}) < 0, false)" for name in names)
-            self._values["kind"] = (f"CASE WHEN {tests} THEN 'return' ELSE 'sale' END", "VARCHAR")
+            tests = " OR ".join(f'coalesce("{name}" < 0, false)' for name in names)
+            self._late["kind"] = f"CASE WHEN {tests} THEN 'return' ELSE 'sale' END"
         if shape.name == "cancellations":
             at = self._values.pop("canceled_at")
             self._values["canceled_at"] = at
