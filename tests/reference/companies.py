@@ -170,7 +170,7 @@ def _identity(draw: Callable[..., Any], facts: Facts, customer: str, others: lis
 
 
 def _trait(draw: Callable[..., Any], facts: Facts, customer: str) -> None:
-    value = draw(st.sampled_from(("small", "large")))
+    value = draw(st.sampled_from(("small", "large", None)))
     effective = None if rarely(draw, 3) else datetime.isoformat(some_instant(draw).replace(tzinfo=None))
     row = facts.trait("tier", value, effective, customer=customer)
     if rarely(draw):
