@@ -496,7 +496,7 @@ def _opened(
                 on=last["at"].astimezone(scope.facts.timezone).date(),
                 plan=last["plan_before"] or last["plan_after"] or "",
                 plan_after=last["plan_after"] or "",
-                cause=last["cause"],
+                cause=last["cause"] or "",
                 reason=last["reason"] or "",
                 comment=last["comment"] or "",
                 how=_how(last["how"]),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -67,11 +69,13 @@ class DuckDB:
     def __init__(self, memory_limit: str | None = None, threads: int | None = None) -> None:
         import duckdb
 
-        self._scratch = tempfile.TemporaryDirectory(prefix="tenure-spill-", ignore_cleanup_errors=True)
+        self._scratch = tempfile.mkdtemp(prefix="tenure-spill-")
+        # Goes when the engine is closed, forgotten or the program ends, whichever comes first.
+        self._clean = weakref.finalize(self, shutil.rmtree, self._scratch, True)
         self.connection = duckdb.connect()
         self.connection.execute("SET TimeZone = 'UTC'")
         # Literals, not parameters: DuckDB imports pandas, where it is installed, to look at a parameter.
-        self.connection.execute(f"SET temp_directory = {self.dialect.literal(self._scratch.name)}")
+        self.connection.execute(f"SET temp_directory = {self.dialect.literal(self._scratch)}")
         # Results carry their own ORDER BY; keeping the files' order would only cost memory.
         self.connection.execute("SET preserve_insertion_order = false")
         self.connection.execute("SET enable_progress_bar = false")
@@ -107,7 +111,7 @@ class DuckDB:
     def close(self) -> None:
         """See Engine.close."""
         self.connection.close()
-        self._scratch.cleanup()
+        self._clean()
 
 
 class Spark:

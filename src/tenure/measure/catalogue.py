@@ -578,7 +578,7 @@ _METRICS = (
         "churn events whose last ending says cancel_actor = customer",
         _count(lambda f: f.events["churned_voluntary"]),
         "lower",
-        "event:churned",
+        "event:voluntary",
     ),
     _m(
         "customers_churned_involuntary",
@@ -589,7 +589,7 @@ _METRICS = (
         "churn events whose last ending says dunning, or says nobody and turned unpaid",
         _count(lambda f: f.events["churned_involuntary"]),
         "lower",
-        "event:churned",
+        "event:involuntary",
     ),
     _m(
         "customers_churned_other",
@@ -600,7 +600,7 @@ _METRICS = (
         "churn events whose last ending says dispute, fraud or business",
         _count(lambda f: sum(f.events[f"churned_{k}"] for k in ("dispute", "fraud", "business"))),
         "lower",
-        "event:churned",
+        "event:other",
     ),
     _m(
         "customers_churned_unknown",
@@ -611,7 +611,7 @@ _METRICS = (
         "all other churn events; unknown stays unknown",
         _count(lambda f: f.events["churned_unknown"]),
         "lower",
-        "event:churned",
+        "event:unknown",
     ),
     _m(
         "customer_churn_rate",

@@ -110,7 +110,7 @@ def _table(facts: Facts, found: list[dict[str, Any]]) -> pa.Table:
         "amount": [major(row["amount"], row["currency"]) for row in found],
         "amount_micro": [int(row["amount"]) for row in found],
         "currency": [row["currency"] for row in found],
-        "cause": [cause_of(row["kind"], row) for row in found],
+        "cause": [cause_of(row["kind"], row) or None for row in found],
         "subscription_id": [row["subscription_id"] for row in found],
         "item_id": [row["item_id"] for row in found],
         "plan_before": [row["d_plan_id_0"] if row["m0"] else None for row in found],
@@ -201,9 +201,13 @@ def _opened(st: Statement, look: Look, opens: str, count: int, back: int) -> str
             "new": "customer0 = 0 AND customer1 = 1 AND first = 1",
             "reactivated": "customer0 = 0 AND customer1 = 1 AND first = 0",
             "churned": "customer0 = 1 AND customer1 = 0",
+            "voluntary": "customer0 = 1 AND customer1 = 0 AND actor = 1",
+            "involuntary": "customer0 = 1 AND customer1 = 0 AND actor = 2",
+            "other": "customer0 = 1 AND customer1 = 0 AND actor IN (3, 4, 5)",
+            "unknown": "customer0 = 1 AND customer1 = 0 AND actor = 0",
         }
         cases = " ".join(f"WHEN {code} THEN '{name}'" for code, name in states.ACTOR_NAMES.items())
-        what = f"CASE actor {cases} END" if detail == "churned" else f"'{detail}'"
+        what = f"'{detail}'" if detail in ("new", "reactivated") else f"CASE actor {cases} END"
         return (
             f"SELECT period, {seg} AS seg, customer_id, {none} AS currency, CAST(0 AS DECIMAL(38,0)) AS amount, {number} AS opening, "
             f"ts, {what} AS what FROM {look.placed()} WHERE closes = 1 AND period >= 0 AND {claims[detail]}"
@@ -225,9 +229,15 @@ def _opened(st: Statement, look: Look, opens: str, count: int, back: int) -> str
             )
         start = f"sum(CASE WHEN m.period <= a.p - {back} THEN m.amount ELSE 0 END)"
         having = "sum(m.amount) > 0" if family == "balance" else f"{start} > 0"
+        now = "sum(m.amount)"
+        what = (
+            "'balance'"
+            if family == "balance"
+            else f"CASE WHEN {now} = 0 THEN 'left' WHEN {now} < {start} THEN 'less' WHEN {now} > {start} THEN 'more' ELSE 'same' END"
+        )
         return (
             f"SELECT a.p AS period, {seg} AS seg, m.customer_id, m.currency, CAST(sum(m.amount) AS DECIMAL(38,0)) AS amount, "
-            f"CAST({start} AS DECIMAL(38,0)) AS opening, CAST(NULL AS BIGINT) AS ts, '{family}' AS what FROM {marks} AS a "
+            f"CAST({start} AS DECIMAL(38,0)) AS opening, CAST(NULL AS BIGINT) AS ts, {what} AS what FROM {marks} AS a "
             f"JOIN {look.placed()} AS m ON m.period <= a.p WHERE {look.real} GROUP BY a.p, {seg}, m.customer_id, m.currency HAVING {having}"
         )
     return None
