@@ -25,8 +25,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve()
 NAMES = (
-    "mrr", "mrr_new", "mrr_expansion", "mrr_contraction", "mrr_churn", "mrr_reactivation", "customers", "paying_customers",
-    "customers_new", "customers_churned", "customers_reactivated", "customer_churn_rate", "gross_mrr_churn_rate",
+    "mrr", "mrr_new", "mrr_expansion", "mrr_contraction", "mrr_churn", "mrr_reactivation", "customers",
+    "paying_customers", "customers_new", "customers_churned", "customers_reactivated", "customer_churn_rate", "gross_mrr_churn_rate",
     "net_mrr_churn_rate", "nrr", "grr", "quick_ratio", "arpa",
 )  # fmt: skip
 # What all four are held to, per month: flows in 10^-6 minor units, counts of events, what those of the start lost.
@@ -63,7 +63,8 @@ WITH s AS (
    sum(bal1 - bal0) FILTER (bal0 > 0 AND bal1 > 0 AND bal1 > bal0) AS expansion,
    sum(bal0 - bal1) FILTER (bal0 > 0 AND bal1 > 0 AND bal1 < bal0) AS contraction,
    sum(bal0) FILTER (bal0 > 0 AND bal1 = 0) AS churn, count(*) FILTER (bal0 = 0 AND bal1 > 0 AND first) AS n_new,
-   count(*) FILTER (bal0 = 0 AND bal1 > 0 AND NOT first) AS n_react, count(*) FILTER (bal0 > 0 AND bal1 = 0) AS n_churned
+   count(*) FILTER (bal0 = 0 AND bal1 > 0 AND NOT first) AS n_react,
+   count(*) FILTER (bal0 > 0 AND bal1 = 0) AS n_churned
  FROM m GROUP BY month
 ), cm AS (
  SELECT month, c, min_by(bal0, ts) AS opening, max_by(bal1, ts) AS closing FROM m GROUP BY month, c
@@ -152,7 +153,8 @@ def by_polars(lake: Path) -> dict[str, dict[str, int]]:
     a, b, first = pl.col("bal0"), pl.col("bal1"), pl.col("first")
     up, both, gone = (a == 0) & (b > 0), (a > 0) & (b > 0), (a > 0) & (b == 0)
     flows = groups.group_by("month").agg(
-        new=b.filter(up & first).sum(), react=b.filter(up & ~first).sum(), expansion=(b - a).filter(both & (b > a)).sum(),
+        new=b.filter(up & first).sum(), react=b.filter(up & ~first).sum(),
+        expansion=(b - a).filter(both & (b > a)).sum(),
         contraction=(a - b).filter(both & (b < a)).sum(), churn=a.filter(gone).sum(), n_new=(up & first).sum(),
         n_react=(up & ~first).sum(), n_churned=gone.sum(),
     )  # fmt: skip

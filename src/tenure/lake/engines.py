@@ -92,7 +92,8 @@ class DuckDB:
         # A folder's name may hold what DuckDB would take for a pattern.
         plain = str.maketrans({"[": "[[]", "*": "[*]", "?": "[?]"})
         listed = ", ".join(self.dialect.literal(path.translate(plain)) for path in files)
-        return f"SELECT {_select_list(self.dialect, columns, all_null, None)} FROM read_parquet([{listed}], union_by_name = true)"
+        chosen = _select_list(self.dialect, columns, all_null, None)
+        return f"SELECT {chosen} FROM read_parquet([{listed}], union_by_name = true)"
 
     def table(self, sql: str) -> pa.Table:
         """See Engine.table."""
@@ -151,8 +152,8 @@ class Spark:
     def table(self, sql: str) -> pa.Table:
         """See Engine.table; of a script, the answer of its last statement.
 
-        A table that the script makes is a local checkpoint: computed once, and the planner forgets where it came from. (A
-        cached view would carry its whole past into every later plan, which doubles with each step that reads two.)
+        A table that the script makes is a local checkpoint: computed once, and the planner forgets where it came from.
+        (A cached view would carry its whole past into every later plan, which doubles with each step that reads two.)
         """
         *steps, final = sql.split(THEN)
         made = []
