@@ -1,20 +1,20 @@
 """Every error a user can meet, in one short tree.
 
-    TenureError                     what happened, which thing, what to do next
-    |- BadInput                     exit code 2: the input or the call is wrong
-    |  |- UnknownName               no such metric, table, column, profile ... (did you mean?)
-    |  |- UnknownCurrency           not an ISO 4217 code
-    |  |- UnknownZone               not an IANA time zone
-    |  |- MoneyTooFine              more digits than the currency's minor unit
-    |  |- CurrencyMismatch          two currencies in one sum
-    |  |- BadPeriod                 a date, month or year that cannot be read, or no period at all
-    |  |- BadFile                   a file that cannot be read as what it claims to be
-    |  |- BadConfiguration          tenure.toml says something impossible
-    |  `- NoRate                    no exchange rate where one is needed
-    `- Failed                       exit code 1: the input was fine, the work was not possible
-       |- NoWorkspace               the folder is not a workspace
-       |- Busy                      another process holds what is needed
-       `- Damaged                   stored data is not what it should be
+TenureError                     what happened, which thing, what to do next
+|- BadInput                     exit code 2: the input or the call is wrong
+|  |- UnknownName               no such metric, table, column, profile ... (did you mean?)
+|  |- UnknownCurrency           not an ISO 4217 code
+|  |- UnknownZone               not an IANA time zone
+|  |- MoneyTooFine              more digits than the currency's minor unit
+|  |- CurrencyMismatch          two currencies in one sum
+|  |- BadPeriod                 a date, month or year that cannot be read, or no period at all
+|  |- BadFile                   a file that cannot be read as what it claims to be
+|  |- BadConfiguration          tenure.toml says something impossible
+|  `- NoRate                    no exchange rate where one is needed
+`- Failed                       exit code 1: the input was fine, the work was not possible
+   |- NoWorkspace               the folder is not a workspace
+   |- Busy                      another process holds what is needed
+   `- Damaged                   stored data is not what it should be
 """
 
 from __future__ import annotations
