@@ -46,6 +46,7 @@ MEMORY = "1500MB"
 _RAW = 10_000  # characters of a bad row that are kept
 _STALE = 24 * 3600  # seconds after which a killed load's scratch folder is swept away
 _GROUP = 122_880  # rows of a row group, one thread's share of work when it is read
+_FOREVER = 2**63 - 1  # microseconds
 _MOST_HASHES = 50_000_000  # rows whose key hashes are kept in memory while reading
 _PARQUET = "(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 122880)"
 
@@ -198,13 +199,13 @@ class _Loading:
                 if self.lake.has_load(self.table.name, self.load_id):
                     return self._repeated()
                 self.tell("comparing with what is known")
-                verdicts = versions.compare(con, self.lake, self.table, staged, self.hashes)
+                verdicts = versions.compare(con, self.lake, self.table, staged, self.seen)
                 if verdicts.refused and not careful:
                     staged.unlink(missing_ok=True)
                     self.tell("finding the rows that are wrong")
                     staged = self._read_carefully()
                     careful = True
-                    verdicts = versions.compare(con, self.lake, self.table, staged, self.hashes)
+                    verdicts = versions.compare(con, self.lake, self.table, staged, self.seen)
                 return self._commit(staged, careful, verdicts)
         finally:
             staged.unlink(missing_ok=True) if staged.parent == scratch else self._drop(staged)
@@ -246,7 +247,7 @@ class _Loading:
         import duckdb
 
         source = self.source
-        self.hashes: dict[int, Any] = {}
+        self.seen: versions.Seen | None = None
         if self.shape.grouped or source.kind == "json":
             return None
         if source.kind == "csv" and source.first_line != (2 if source.has_header else 1):
@@ -286,34 +287,25 @@ class _Loading:
         Arrow writes columns of NULLs and constants for nothing, which the engine does not, and shows each batch, so that
         the first bad one ends the reading. The hashes of keys are kept to find repeated ones.
         """
-        import numpy as np
-
         reading = self.reading
         if self.source.kind == "csv":
             zone = zone_of(self.zone_name)
             plain = Reading(self.shape, self.binding, zone, self.now, text_is_short=self._short, plain=True)
             reading = plain if self._is_plain(plain) else reading
-        key = [_quoted(name) for name in self.table.key]
-        # Spans overlap only where an item occurs twice: its hash is kept as well.
-        sizes = (2, 3) if self.table.name == "subscription_spans" else (len(key),)
-        wanted = ", ".join(f"hash({', '.join(key[:size])}) AS hash_{size}" for size in sizes)
+        kept = _Kept(self.table)
         made = [self.table.generated_key] if self.table.generated_key else []
         staged = self.lake.stage(self.table.name)
         self.rows = 0
-        kept: dict[int, list[Any]] = {size: [] for size in sizes}
         try:
             with _Writer(staged, self.table, self._constants(reading)) as writer:
-                batches = self.con.execute(self._stream(reading, wanted)).to_arrow_reader(_GROUP)
+                batches = self.con.execute(self._stream(reading, kept.wanted)).to_arrow_reader(_GROUP)
                 for batch in batches:
                     lacks = any(batch.column(name).null_count for name in ("row_hash", *made))
                     if lacks or not _within(batch, reading.limits):
                         self._drop(staged)
                         return None
                     self.rows += batch.num_rows
-                    for size in sizes:
-                        kept[size].append(batch.column(f"hash_{size}").to_numpy())
-                    if self.rows > _MOST_HASHES:
-                        kept = {size: [] for size in sizes}
+                    kept.add(batch)
                     writer.write(batch)
         except BaseException:
             self._drop(staged)
@@ -321,8 +313,7 @@ class _Loading:
         if self._rejected():
             self._drop(staged)
             return None
-        if self.rows <= _MOST_HASHES:
-            self.hashes = {size: np.concatenate([np.array([], np.uint64), *parts]) for size, parts in kept.items()}
+        self.seen = kept.seen()
         return staged
 
     def _rejected(self) -> bool:
@@ -369,7 +360,7 @@ class _Loading:
     def _read_carefully(self) -> Path:
         """The file row by row with line numbers; bad rows go to `bad`, good ones to a scratch file with their lines."""
         con, reading = self.con, self.reading
-        self.hashes = {}
+        self.seen = None
         if self.source.kind != "parquet":
             sources.write_records(self.source, self.scratch / "records.parquet")
         content = [f"{reading.column(column)} AS {_quoted(column.name)}" for column in self.table.columns]
@@ -756,8 +747,13 @@ class _Digest:
 
     def __init__(self, loading: _Loading) -> None:
         options = json.dumps(
-            [loading.shape.name, sorted(loading.mapping.items()), sorted(loading.static), loading.zone_name]
-            + [loading.currency],
+            [
+                loading.shape.name,
+                sorted(loading.mapping.items()),
+                sorted(loading.static),
+                loading.zone_name,
+                loading.currency,
+            ],
             ensure_ascii=False,
         )
         self._found: str | None = None
@@ -811,6 +807,46 @@ def _within(batch: Any, limits: Sequence[Limits]) -> bool:
             if least is not None and found["min"].as_py() < least or most is not None and found["max"].as_py() > most:
                 return False
     return True
+
+
+class _Kept:
+    """Collects what `versions.compare` needs of every row, as long as that fits into memory."""
+
+    def __init__(self, table: FactTable) -> None:
+        key = [_quoted(name) for name in table.key]
+        self.wanted = f"hash({', '.join(key)}) AS key_hash"
+        self._names = ["key_hash"]
+        self._is_spans = table.name == "subscription_spans"
+        if self._is_spans:
+            self.wanted += f", hash({', '.join(key[:2])}) AS item_hash"
+            self._names += ["item_hash", "started_at", "ended_at"]
+        self._parts: dict[str, list[Any]] = {name: [] for name in self._names}
+        self._rows = 0
+
+    def add(self, batch: Any) -> None:
+        """Keep what is needed of a batch."""
+        import pyarrow as pa
+
+        self._rows += batch.num_rows
+        if self._rows > _MOST_HASHES:
+            self._parts = {name: [] for name in self._names}
+            return
+        for name in self._names:
+            if name not in batch.schema.names:  # no span of the file ends
+                values = pa.array([_FOREVER], pa.int64()).take(pa.nulls(batch.num_rows, pa.int8()).fill_null(0))
+            else:
+                values = batch.column(name)
+                if pa.types.is_timestamp(values.type):
+                    values = values.cast(pa.int64()).fill_null(_FOREVER)
+            self._parts[name].append(values.to_numpy())
+
+    def seen(self) -> versions.Seen | None:
+        """All of it, or None if it was too much."""
+        import numpy as np
+
+        if self._rows > _MOST_HASHES or not self._rows:
+            return None
+        return versions.Seen(*(np.concatenate(self._parts[name]) for name in self._names))
 
 
 class _Writer:
@@ -872,7 +908,7 @@ class _Writer:
         filled = self._filled.get(name)
         if filled is None or len(filled) < rows:
             one = self._same[name]
-            filled = pa.nulls(rows, one.type) if one.null_count else one.take(pa.array([0] * rows, pa.int8()))
+            filled = pa.nulls(rows, one.type) if one.null_count else one.take(pa.nulls(rows, pa.int8()).fill_null(0))
             self._filled[name] = filled
         return filled.slice(0, rows)
 

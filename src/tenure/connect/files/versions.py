@@ -9,7 +9,6 @@ later     a new version of a key the lake knows, which does not tell when it was
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -44,18 +43,23 @@ class Verdicts:
     repeats_keys: bool
 
 
-def compare(
-    con: DuckDBPyConnection, lake: Lake, table: FactTable, staged: Path, hashes: Mapping[int, Any] | None = None
-) -> Verdicts:
-    """Compare the staged rows with each other and with the lake. Call under the table's writing lock.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a fast reading keeps of every row: its key's hash, and of spans the item's hash and its times."""
 
-    `hashes` are those of the rows' first so many key columns, where the reading has collected them.
-    """
+    keys: Any
+    items: Any = None
+    starts: Any = None
+    ends: Any = None
+
+
+def compare(con: DuckDBPyConnection, lake: Lake, table: FactTable, staged: Path, seen: Seen | None = None) -> Verdicts:
+    """Compare the staged rows with each other and with the lake. Call under the table's writing lock."""
     con.execute("CREATE OR REPLACE TEMP TABLE verdicts (rid BIGINT, verdict VARCHAR)")
     rows = f"read_parquet({text(str(staged))}, file_row_number=true)"
     key = [f'"{name}"' for name in table.key]
     told = "NOT recorded_assumed AND recorded_at <> loaded_at"
-    repeated = _repeated(con, staged, key, hashes)
+    repeated = _keep_repeated(con, _twice(seen.keys)) if seen else _repeated(con, staged, key)
     if repeated:
         _among_themselves(con, rows, key, told)
     snapshot = lake.snapshot(table.name)
@@ -63,7 +67,7 @@ def compare(
     if snapshot.rows:
         files = "[" + ", ".join(text(file) for file in snapshot.files) + "]"
         met = _with_the_lake(con, table, rows, files, key, told)
-    if table.name == "subscription_spans" and (snapshot.rows or _repeated(con, staged, key[:2], hashes)):
+    if table.name == "subscription_spans" and (snapshot.rows or _may_overlap(con, staged, key[:2], seen)):
         lake_rows = f"read_parquet({files}, union_by_name=true)" if snapshot.rows else ""
         _overlaps(con, table, rows, lake_rows, told)
     found = con.execute("SELECT verdict, count(*) FROM verdicts GROUP BY 1").fetchall()
@@ -96,9 +100,7 @@ def _same(table: FactTable, a: str, b: str) -> str:
     )
 
 
-def _repeated(
-    con: DuckDBPyConnection, staged: Path, columns: list[str], hashes: Mapping[int, Any] | None = None
-) -> bool:
+def _repeated(con: DuckDBPyConnection, staged: Path, columns: list[str]) -> bool:
     """Whether any two rows agree in these columns, going by 64-bit hashes; the temp table `repeated` holds those.
 
     Sorting numbers in NumPy takes a tenth of the time and a fixed memory; what shares a hash by chance is told apart by
@@ -106,8 +108,6 @@ def _repeated(
     """
     import numpy as np
 
-    if hashes and len(columns) in hashes:
-        return _keep_repeated(con, _twice(hashes[len(columns)]))
     rows = f"read_parquet({text(str(staged))})"
     total = _one(con, f"SELECT count(*) FROM {rows}")
     pieces = max(1, -(-total // _CHUNK))
@@ -136,6 +136,34 @@ def _keep_repeated(con: DuckDBPyConnection, again: Any) -> bool:
     con.execute("CREATE OR REPLACE TEMP TABLE repeated AS SELECT h FROM again")
     con.unregister("again")
     return True
+
+
+def _may_overlap(con: DuckDBPyConnection, staged: Path, item: list[str], seen: Seen | None) -> bool:
+    """Whether any two spans of one item (going by its hash) overlap; keeps the repeated items for a closer look.
+
+    In the order of their starts, a span that overlaps any later one overlaps the next.
+    """
+    if seen is None:
+        return _repeated(con, staged, item)
+    import numpy as np
+
+    order = np.argsort(seen.items)
+    items = seen.items[order]
+    same = items[1:] == items[:-1]
+    if not same.any():
+        return False
+    several = np.zeros(len(items), bool)
+    several[1:] |= same
+    several[:-1] |= same
+    order = order[several]
+    items, starts, ends = items[several], seen.starts[order], seen.ends[order]
+    spans = ends > starts
+    items, starts, ends = items[spans], starts[spans], ends[spans]
+    inner = np.lexsort((starts, items))
+    items, starts, ends = items[inner], starts[inner], ends[inner]
+    if not ((items[1:] == items[:-1]) & (ends[:-1] > starts[1:])).any():
+        return False
+    return _keep_repeated(con, np.unique(seen.items[order]))
 
 
 def _among_themselves(con: DuckDBPyConnection, rows: str, key: list[str], told: str) -> None:
