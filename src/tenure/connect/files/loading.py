@@ -804,7 +804,9 @@ def _within(batch: Any, limits: Sequence[Limits]) -> bool:
         if (least is not None or most is not None) and values.null_count < len(values):
             numbers = values if pa.types.is_integer(values.type) else values.cast(pa.int64())
             found = pc.min_max(numbers)
-            if least is not None and found["min"].as_py() < least or most is not None and found["max"].as_py() > most:
+            if (least is not None and found["min"].as_py() < least) or (
+                most is not None and found["max"].as_py() > most
+            ):
                 return False
     return True
 
