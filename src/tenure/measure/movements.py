@@ -3,7 +3,8 @@
 Implements sections 5 and 6 of docs/explanation/movements.md. The step `movements` has one row per item event (two where
 a paused item leaves):
 
-    customer_id, subscription_id, item_id, ts, day, period   when (the group's last event), -1 = before the periods
+    customer_id, subscription_id, item_id   and what `states.keys` calls a customer
+    ts, day, period                                          when (the group's last event), -1 = before the periods
     currency, seg                                            seg only with a segment of the item
     kind                                                     see KINDS; NULL for an event without money
     amount                                                   signed, 10^-6 minor units a month
@@ -11,6 +12,11 @@ a paused item leaves):
     first                                                    1 where the customer was never one before the group
     closes                                                   1 on the group's last row
     actor                                                    see states.ACTOR_NAMES: of the group's last ending
+
+Where a customer is who pays (`is_plain`: one currency, nothing free, no segment of the item, groups within a day) also
+
+    balance                                                  what the customer pays after the event
+    opens, ends                                              whether it is the customer's first, last event in the period
 """
 
 from __future__ import annotations
@@ -21,7 +27,7 @@ from datetime import datetime, timedelta
 
 from tenure.kernel.time import Period
 from tenure.lake.facts import Facts
-from tenure.lake.portable import DAY_US, Statement, day_number
+from tenure.lake.portable import DAY_US, Statement, day_number, micros
 from tenure.measure import states
 from tenure.measure.definition import Definition
 
@@ -53,9 +59,19 @@ class Money:
 def calendar(st: Statement, facts: Facts, periods: Sequence[Period]) -> str:
     """A step (day, period): the index of the period that each day belongs to."""
     d = facts.engine.dialect
-    rows = [(str(i), str(day_number(p.first)), str(day_number(p.after))) for i, p in enumerate(periods)]
-    st.step("periods", d.values(rows, ("period", "first_day", "after_day")), says="the periods asked for")
-    return st.step("calendar", f"SELECT period, {d.numbers('first_day', 'after_day')} AS day FROM periods")
+    rows = [
+        (str(i), str(day_number(p.first)), str(day_number(p.after)), str(micros(p.start)), str(micros(p.end)))
+        for i, p in enumerate(periods)
+    ]
+    names = ("period", "first_day", "after_day", "begins", "ends")
+    st.step("periods", d.values(rows, names), says="the periods asked for")
+    days = d.numbers("first_day", "after_day")
+    return st.step("calendar", f"SELECT period, begins, ends, {days} AS day FROM periods")
+
+
+def is_plain(found: states.Shape, definition: Definition, segment: str | None) -> bool:
+    """Whether a customer's balance tells all: who pays is a customer, and who is a customer pays."""
+    return not (found.zeros or found.currencies or segment or definition.gap_days)
 
 
 def movements(
@@ -72,22 +88,30 @@ def movements(
     """The step `movements` over all of history up to the last period's end or the horizon; see the module."""
     d = facts.engine.dialect
     events = states.item_events(st, facts, definition, found, segment=segment, detail=detail)
-    carried = ["customer_id", "subscription_id", "item_id", "currency"] + (["seg"] if segment else [])
+    customer = states.keys(facts, segment, detail)[1]
+    plain = is_plain(found, definition, segment)
+    carried = ["customer_id", "subscription_id", "item_id", *customer.columns] + (["seg"] if segment else [])
+    if found.currency is None:
+        carried.append("currency")
     if detail:
         names = [f"d_{n}" for n in states.DETAIL] + ["d_reason", "d_comment", "d_status"]
         carried += [f"{name}_{i}" for name in names for i in (0, 1)]
     zeros = found.zeros
+    was = ([] if found.currency else ["was_currency"]) + (["was_seg"] if segment else [])
     if found.pauses:
-        events = _pause_rows(st, facts, events, segment)
+        events = _pause_rows(st, facts, events, [column.removeprefix("was_") for column in was])
 
     # One walk over each customer's events: what stands before and after each.
     live = "l1 - l0" if zeros else "CASE WHEN m1 > 0 THEN 1 ELSE 0 END - CASE WHEN m0 > 0 THEN 1 ELSE 0 END"
     pays = "CASE WHEN m1 > 0 THEN 1 ELSE 0 END - CASE WHEN m0 > 0 THEN 1 ELSE 0 END"
     tie = ", subscription_id, item_id, m0 DESC" if detail or found.currencies or segment else ""
     running = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
-    select = [*carried, "ts", "actor", "m0", "m1", f"{pays} AS pays"]
-    select.append(f"sum({pays}) OVER walk AS paying")
-    select.append("sum(CASE WHEN m1 > 0 THEN 1 ELSE 0 END) OVER walk AS paid")
+    select = [*carried, "ts", "actor", "m0", "m1"]
+    if plain:
+        select.append("CAST(sum(m1 - m0) OVER walk AS BIGINT) AS balance")
+    else:
+        select += [f"{pays} AS pays", f"sum({pays}) OVER walk AS paying"]
+        select.append("sum(CASE WHEN m1 > 0 THEN 1 ELSE 0 END) OVER walk AS paid")
     if zeros:
         select += [
             f"{live} AS lives",
@@ -97,15 +121,15 @@ def movements(
         ]
         select += ["l0", "l1", "p0", "p1"]
     if found.pauses:
-        select += ["was_paused", "was_currency"] + (["was_seg"] if segment else [])
+        select += ["was_paused", *was]
     select += ["lag(ts) OVER step AS prev_at", "lead(ts) OVER step AS next_at", "row_number() OVER step AS place"]
-    order = f"PARTITION BY customer_id ORDER BY ts{tie}"
+    order = f"PARTITION BY {customer.by} ORDER BY ts{tie}"
     walked = st.step(
         "walk",
         f"SELECT {', '.join(select)} FROM {events} WINDOW walk AS ({order} {running}), step AS ({order})",
         says="each customer's events in order, with what is alive after each",
     )
-    lives, alive = ("lives", "live") if zeros else ("pays", "paying")
+    lives, alive = ("lives", "live") if zeros else ("(m1 - m0)", "balance") if plain else ("pays", "paying")
 
     until = facts.known_before + timedelta(days=1)
 
@@ -115,8 +139,12 @@ def movements(
     near = definition.grouping_minutes * 60_000_000
     same_prev = f"{day('ts')} = {day('prev_at')}"
     same_next = f"{day('ts')} = {day('next_at')}"
-    joins_prev = f"coalesce({same_prev} AND (ts - prev_at <= {near} OR {alive} - {lives} = 0), FALSE)"
-    joins_next = f"coalesce({same_next} AND (next_at - ts <= {near} OR {alive} = 0), FALSE)"
+    # The days of events that lie further apart need not be looked at.
+    close_prev, close_next = f"ts - prev_at < {2 * DAY_US}", f"next_at - ts < {2 * DAY_US}"
+    joins_prev = (
+        f"CASE WHEN {close_prev} THEN {same_prev} AND (ts - prev_at <= {near} OR {alive} - {lives} = 0) ELSE FALSE END"
+    )
+    joins_next = f"CASE WHEN {close_next} THEN {same_next} AND (next_at - ts <= {near} OR {alive} = 0) ELSE FALSE END"
     if definition.gap_days:
         gap = definition.gap_days * DAY_US
         joins_prev = f"({joins_prev} OR coalesce({alive} - {lives} = 0 AND ts - prev_at < {gap}, FALSE))"
@@ -139,6 +167,13 @@ def movements(
         "held0": "CASE WHEN held - holds > 0 THEN 1 ELSE 0 END" if zeros else "0",
         "held1": "CASE WHEN held > 0 THEN 1 ELSE 0 END" if zeros else "0",
     }
+    if plain:
+        # The first event of all is an item that begins to pay.
+        alone = {
+            "paying0": "CASE WHEN balance - (m1 - m0) > 0 THEN 1 ELSE 0 END",
+            "paying1": "CASE WHEN balance > 0 THEN 1 ELSE 0 END",
+            "ever0": "CASE WHEN place > 1 THEN 1 ELSE 0 END",
+        }
     row_kind = "CAST(NULL AS INT)"
     if found.pauses:
         row_kind = (
@@ -146,10 +181,12 @@ def movements(
             "WHEN p0 = 1 AND l1 = 0 AND was_paused > 0 THEN 3 END"
         )
     base = [*carried, "place", "m1 - m0 AS change", f"{row_kind} AS pausing"]
+    if plain:
+        base += ["balance", "prev_at", "next_at"]
     if detail:
         base += ["m0", "m1"]
     if found.pauses:
-        base += ["was_paused", "was_currency"] + (["was_seg"] if segment else [])
+        base += ["was_paused", *was]
     ends = "CASE WHEN l0 = 1 AND l1 = 0 THEN 1 ELSE 0 END" if zeros else "CASE WHEN m0 > 0 AND m1 = 0 THEN 1 ELSE 0 END"
     single = [
         *base,
@@ -158,18 +195,16 @@ def movements(
         *(f"{sql} AS {name}" for name, sql in alone.items()),
         "actor",
         "1 AS closes",
-        "CAST(m1 - m0 AS DECIMAL(38,0)) AS rest"
-        if money.conversion is None
-        else "CAST(m1 - m0 AS DECIMAL(38,14)) AS rest",
+        "m1 - m0 AS rest" if plain else f"CAST(m1 - m0 AS DECIMAL(38,{14 if money.conversion else 0})) AS rest",
         "0 AS together",
     ]
     groups = st.step(
         "together",
-        f"SELECT *, sum(CASE WHEN joins_prev THEN 0 ELSE 1 END) OVER (PARTITION BY customer_id ORDER BY place {running}) "
+        f"SELECT *, sum(CASE WHEN joins_prev THEN 0 ELSE 1 END) OVER (PARTITION BY {customer.by} ORDER BY place {running}) "
         f"AS grouped FROM {joined} WHERE joins_prev OR joins_next",
         says="groups of several events",
     )
-    whole = "PARTITION BY customer_id, grouped"
+    whole = f"PARTITION BY {customer.by}, grouped"
     frame = "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
     if money.conversion:
         groups = st.step(
@@ -181,7 +216,7 @@ def movements(
     rest_of_row = "m1 - m0"
     together = base
     if found.pauses:
-        groups = _items_in_groups(st, groups, segment)
+        groups = _items_in_groups(st, groups, was)
         # What an item's rows are is told by what it was before its first and after its last event in the group.
         item_kind = (
             "CASE WHEN item_m0 > 0 AND item_p1 = 1 THEN 1 WHEN item_p0 = 1 AND item_was > 0 AND item_m1 > 0 THEN 2 "
@@ -197,10 +232,13 @@ def movements(
             "was_seg": "item_seg AS was_seg",
         }
         together = [then.get(column, column) for column in base]
-    if money.conversion:
+    if plain:
+        rest = f"CAST(sum(m1 - m0) OVER ({whole}) AS BIGINT)"
+    elif money.conversion:
         rest = f"CAST(sum(CAST({rest_of_row} AS DECIMAL(18,0)) * rate) OVER ({whole}) AS DECIMAL(38,14))"
     else:
-        rest = f"CAST(sum(CAST({rest_of_row} AS DECIMAL(38,0))) OVER ({whole}, currency) AS DECIMAL(38,0))"
+        same = whole if found.currency else f"{whole}, currency"
+        rest = f"CAST(sum(CAST({rest_of_row} AS DECIMAL(38,0))) OVER ({same}) AS DECIMAL(38,0))"
     # The latest ending speaks; of several at one instant the first word of states.ACTOR_NAMES that one of them says.
     rank = "CASE WHEN actor = 0 THEN 0 ELSE 9 - actor END"
     ended = f"max(CASE WHEN {ends} = 1 THEN (ts + 4000000000000000) * 10 + {rank} END) OVER ({whole})"
@@ -225,7 +263,9 @@ def movements(
     )
     judged = st.step(
         "judged",
-        f"SELECT *, live0 * ever0 AS customer0, live1 * ever1 AS customer1 FROM {rows}",
+        f"SELECT *, paying0 AS customer0, paying1 AS customer1 FROM {rows}"
+        if plain
+        else f"SELECT *, live0 * ever0 AS customer0, live1 * ever1 AS customer1 FROM {rows}",
     )
     kind = _kind(found)
     out = [
@@ -242,6 +282,7 @@ def movements(
         "together",
     ]
     out += ["1 - ever0 AS first"] + (["m0", "m1"] if detail else [])
+    out += ["balance", "prev_at", "next_at"] if plain else []
     money_rows = f"SELECT {', '.join(out)}, {kind} AS kind, change AS amount FROM {judged}"
     if found.pauses:
         # A paused item that leaves: it resumes with what the pause took, and goes.
@@ -257,9 +298,13 @@ def movements(
     calendar(st, facts, periods)
     last = day_number(periods[-1].after)
     first = day_number(periods[0].first)
+    also = "" if found.currency is None else f", {states.currency_of(facts, found)} AS currency"
+    if plain:
+        also += ", CASE WHEN prev_at IS NULL THEN TRUE WHEN c.begins IS NULL THEN FALSE ELSE prev_at < c.begins END AS opens"
+        also += f", CASE WHEN next_at IS NULL THEN TRUE ELSE next_at >= coalesce(c.ends, {micros(periods[0].start)}) END AS ends"
     step = st.step(
         "movements",
-        f"SELECT m.*, CASE WHEN m.day < {first} THEN -1 ELSE c.period END AS period FROM {dated} AS m "
+        f"SELECT m.*, CASE WHEN m.day < {first} THEN -1 ELSE c.period END AS period{also} FROM {dated} AS m "
         f"LEFT JOIN calendar AS c ON c.day = m.day WHERE m.day < {last}",
         keep=True,
         says="every movement, dated and in its period (-1: before the first)",
@@ -288,20 +333,19 @@ def _rest_kind(found: states.Shape) -> str:
     )
 
 
-def _items_in_groups(st: Statement, groups: str, segment: str | None) -> str:
+def _items_in_groups(st: Statement, groups: str, was: Sequence[str]) -> str:
     """A step that adds what each item was before its first and after its last event in the group."""
     item = "PARTITION BY customer_id, grouped, subscription_id, item_id"
     frame = "ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
-    first = {"m0": "item_m0", "p0": "item_p0", "was_paused": "item_was", "was_currency": "item_currency"}
-    if segment:
-        first["was_seg"] = "item_seg"
+    first = {"m0": "item_m0", "p0": "item_p0", "was_paused": "item_was"}
+    first |= {column: column.replace("was_", "item_") for column in was}
     columns = [f"first_value({column}) OVER ({item} {frame}) AS {name}" for column, name in first.items()]
     columns += [f"last_value({column}1) OVER ({item} {frame}) AS item_{column}1" for column in ("m", "p", "l")]
     columns.append(f"CASE WHEN place = max(place) OVER ({item}) THEN 1 ELSE 0 END AS item_last")
     return st.step("items_together", f"SELECT *, {', '.join(columns)} FROM {groups}")
 
 
-def _pause_rows(st: Statement, facts: Facts, events: str, segment: str | None) -> str:
+def _pause_rows(st: Statement, facts: Facts, events: str, carried: Sequence[str]) -> str:
     """A step that adds was_paused: of a paused item, what its pause took when it began (else 0), and in what currency."""
     d = facts.engine.dialect
     kept = st.step("events_with_pauses", f"SELECT * FROM {events}", keep=True)
@@ -310,7 +354,6 @@ def _pause_rows(st: Statement, facts: Facts, events: str, segment: str | None) -
         f"SELECT DISTINCT subscription_id AS s, item_id AS i FROM {kept} WHERE p0 = 1 OR p1 = 1",
         keep=True,
     )
-    carried = ["currency"] + (["seg"] if segment else [])
     order = "ts, m0 DESC"
     took = [f"{d.last_before('CASE WHEN p0 = 0 AND p1 = 1 THEN m0 END', 'subscription_id, item_id', order)} AS took"]
     took += [
@@ -319,16 +362,16 @@ def _pause_rows(st: Statement, facts: Facts, events: str, segment: str | None) -
     ]
     mine = f"{items} AS x ON x.s = e.subscription_id AND x.i = e.item_id"
     paused = st.step("pause_amounts", f"SELECT e.*, {', '.join(took)} FROM {kept} AS e JOIN {mine}")
-    idle = ", ".join(f"e.{column} AS was_{column}" for column in carried)
-    was = ", ".join(
-        f"CASE WHEN p0 = 1 THEN coalesce(took_{column}, {column}) ELSE {column} END AS was_{column}"
+    idle = "".join(f", e.{column} AS was_{column}" for column in carried)
+    was = "".join(
+        f", CASE WHEN p0 = 1 THEN coalesce(took_{column}, {column}) ELSE {column} END AS was_{column}"
         for column in carried
     )
     dropped = ", ".join(["took", *(f"took_{column}" for column in carried)])
     return st.step(
         "events_of_pauses",
-        f"SELECT e.*, CAST(0 AS BIGINT) AS was_paused, {idle} FROM {kept} AS e LEFT JOIN {mine} WHERE x.i IS NULL\nUNION ALL\n"
-        f"SELECT {_but(facts, dropped)}CASE WHEN p0 = 1 THEN coalesce(took, 0) ELSE 0 END AS was_paused, {was} "
+        f"SELECT e.*, CAST(0 AS BIGINT) AS was_paused{idle} FROM {kept} AS e LEFT JOIN {mine} WHERE x.i IS NULL\nUNION ALL\n"
+        f"SELECT {_but(facts, dropped)}CASE WHEN p0 = 1 THEN coalesce(took, 0) ELSE 0 END AS was_paused{was} "
         f"FROM {paused}",
     )
 

@@ -35,7 +35,7 @@ def items_standing(facts: Facts, definition: Definition, as_of: datetime) -> lis
         f"AND NOT coalesce(status = 'trialing' AND coalesce(trial_ends_at, {moment}) >= {moment}, FALSE)",
         says="each item as it stands",
     )
-    rate = states.monthly(facts, definition, states.base_price())
+    rate = states.monthly(facts, definition, states.base_price(facts))
     end = "CASE WHEN status = 'non_renewing' THEN coalesce(cancel_at, term_ends_at, period_end) ELSE cancel_at END"
     long_period = "interval IN ('quarter', 'year') OR (interval = 'month' AND coalesce(interval_count, 1) >= 3)"
     renews = f"coalesce(term_ends_at, CASE WHEN {long_period} THEN period_end END)"

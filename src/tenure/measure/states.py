@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tenure.lake.facts import Facts
-from tenure.lake.portable import Statement
+from tenure.lake.portable import Key, Statement
 from tenure.measure.definition import Definition
 
 DEAD = ("canceled", "unpaid", "incomplete", "incomplete_expired", "scheduled")
@@ -61,6 +61,7 @@ class Shape:
     limited: bool
     currencies: bool  # more than one
     actors: bool
+    currency: str | None = None  # the only one; rows without a price may lack it
 
     @property
     def breaks(self) -> bool:
@@ -110,7 +111,8 @@ def shape(facts: Facts, definition: Definition) -> Shape:
         trials |= any_of("trial_ends_at")
         ends |= bool(row["expiring"]) or (is_state and any_of("cancel_at")) or definition.past_due_days > 0
         actors |= any_of("cancel_actor") or any_of("status")
-    return Shape(pauses, zeros or pauses, trials, ends, limited, len(currencies) > 1, actors)
+    single = str(next(iter(currencies))) if len(currencies) == 1 else None
+    return Shape(pauses, zeros or pauses, trials, ends, limited, len(currencies) > 1, actors, single)
 
 
 def all_states(st: Statement, facts: Facts, wanted: Sequence[str]) -> str:
@@ -177,20 +179,36 @@ def _string(facts: Facts) -> str:
     return "STRING" if facts.engine.dialect.spark else "VARCHAR"
 
 
-def base_price() -> str:
-    """What an item costs per interval, in minor units: section 3 of the rules, before the interval's factor."""
-    net = (
-        "amount_minor - CASE WHEN tax_inclusive THEN coalesce(tax_minor, 0) ELSE 0 END "
-        "- coalesce(discount_forever_minor, 0)"
-    )
-    commit = "coalesce(minimum_commit_minor, 0)"
-    return f"greatest(CASE WHEN is_metered THEN {commit} ELSE coalesce({net}, 0) END, 0)"
+def base_price(facts: Facts) -> str:
+    """What an item costs per interval, in minor units: section 3 of the rules, before the interval's factor.
+
+    Columns that hold nothing in these facts are left out.
+    """
+    net = "amount_minor"
+    if not (_lack(facts, "tax_inclusive") or _lack(facts, "tax_minor")):
+        net += " - CASE WHEN tax_inclusive THEN coalesce(tax_minor, 0) ELSE 0 END"
+    if not _lack(facts, "discount_forever_minor"):
+        net += " - coalesce(discount_forever_minor, 0)"
+    net = f"coalesce({net}, 0)"
+    if not _lack(facts, "is_metered"):
+        net = f"CASE WHEN is_metered THEN coalesce(minimum_commit_minor, 0) ELSE {net} END"
+    return f"greatest({net}, 0)"
+
+
+def _lack(facts: Facts, column: str) -> bool:
+    return all(facts.lacks(table, column) for table in tables(facts))
 
 
 def monthly(facts: Facts, definition: Definition, base: str) -> str:
     """The base price as 10^-6 minor units a month: times the interval's factor, rounded half-even once (BIGINT)."""
     d = facts.engine.dialect
     factors = dict(definition.factors)
+    plain = all(
+        facts.lacks(table, "interval_count") or facts.constant(table, "interval_count") == 1 for table in tables(facts)
+    )
+    if plain:
+        cases = " ".join(f"WHEN '{k}' THEN {_priced(facts, base, *v)}" for k, v in factors.items() if v != (1, 1))
+        return f"CASE interval WHEN 'month' THEN {_priced(facts, base, *factors['month'])} {cases} ELSE {base} * 1000000 END"
     count = "greatest(coalesce(interval_count, 1), 1)"
     # Four weeks are billed thirteen times a year, whatever a week alone is worth (`four_weeks` in the profile).
     fours = f"interval = 'week' AND {count} % 4 = 0"
@@ -200,7 +218,15 @@ def monthly(facts: Facts, definition: Definition, base: str) -> str:
         times, months = definition.four_weeks
         numerator = f"CASE WHEN {fours} THEN {times} ELSE {numerator} END"
         denominator = f"CASE WHEN {fours} THEN {months} * {d.div(count, '4')} ELSE {denominator} END"
-    whole, over = f"({base}) * ({numerator})", f"({denominator})"
+    return _priced(facts, base, numerator, denominator)
+
+
+def _priced(facts: Facts, base: str, numerator: int | str, denominator: int | str) -> str:
+    """base * numerator / denominator in 10^-6, rounded half-even once."""
+    d = facts.engine.dialect
+    whole, over = f"{base}" if numerator == 1 else f"({base}) * ({numerator})", f"({denominator})"
+    if denominator == 1:
+        return f"{whole} * 1000000"
     rest = f"(({whole}) % {over}) * 1000000"
     cut = d.div(rest, over)
     doubled = f"2 * (({rest}) % {over})"
@@ -234,17 +260,22 @@ def item_events(
     wanted += list(_ONLY_STATES)
     states = all_states(st, facts, wanted)
 
-    dead = "status IN (" + ", ".join(f"'{s}'" for s in DEAD) + ") OR (status = 'trialing' AND trial_ends_at IS NULL)"
-    base = base_price()
-    params = ["dead", "rate", "currency"]
+    # A chain of WHENs, the frequent one first: DuckDB makes a join of an IN with five values.
+    dead = " ".join(f"WHEN '{s}' THEN TRUE" for s in DEAD)
+    dead = f"(CASE status WHEN 'active' THEN FALSE {dead} WHEN 'trialing' THEN trial_ends_at IS NULL ELSE FALSE END)"
+    base = base_price(facts)
+    # The rate of a state that is worth nothing whatever happens is NULL.
+    params = ["rate"] + (["currency"] if found.currencies else [])
+    items, customers = keys(facts, segment, detail)
     columns = [
         "customer_id",
         "subscription_id",
         "item_id",
+        *items.select,
+        *customers.select,
         "ts",
-        f"({dead}) AS dead",
-        f"{monthly(facts, definition, base)} AS rate",
-        "currency",
+        f"CASE WHEN NOT {dead} THEN {monthly(facts, definition, base)} END AS rate",
+        *(["currency"] if found.currency is None else []),
     ]
     if found.zeros:
         columns.append("coalesce(amount_minor, 0) > 0 AS listed")
@@ -273,7 +304,8 @@ def item_events(
     actor = "0"
     if found.actors:
         cases = " ".join(f"WHEN '{k}' THEN {v}" for k, v in ACTORS.items())
-        actor = f"CASE cancel_actor {cases} ELSE CASE WHEN status = 'unpaid' THEN 2 ELSE 0 END END"
+        unsaid = "CASE WHEN status = 'unpaid' THEN 2 ELSE 0 END"
+        actor = f"CASE WHEN cancel_actor IS NULL THEN {unsaid} ELSE CASE cancel_actor {cases} ELSE {unsaid} END END"
     columns.append(f"{actor} AS actor")
     extras: dict[str, str] = {}
     if segment:
@@ -294,14 +326,16 @@ def item_events(
         keep=False,
         says="what each state is worth a month, in 10^-6 minor units",
     )
-    key = "subscription_id, item_id"
-    kept = ["customer_id", "subscription_id", "item_id", "ts", "actor", *params, *extras]
+    key = items.by
+    named = ["customer_id", "subscription_id", "item_id", *customers.columns]
+    kept = [*named, *items.columns, "ts", "actor", *params, *extras]
+    if not found.currencies and found.currency is None:
+        kept.append("currency")
     if found.pauses or definition.past_due_days:
-        priced = _runs(st, facts, definition, found, priced, kept)
+        priced = _runs(st, facts, definition, found, priced, kept, key)
 
     carried = [*params, *extras]
-    lags = [f"lag({column}) OVER item AS prev_{column}" for column in carried if column != "dead"]
-    lags.append("coalesce(lag(dead) OVER item, TRUE) AS prev_dead")
+    lags = [f"lag({column}) OVER item AS prev_{column}" for column in carried]
     timeline = st.step(
         "item_timeline",
         f"SELECT {', '.join(kept)}, {', '.join(lags)}"
@@ -334,7 +368,7 @@ def item_events(
     def was(column: str) -> str:
         return f"CASE WHEN t = ts THEN prev_{column} ELSE {column} END" if found.breaks else f"prev_{column}"
 
-    select = ["customer_id", key, f"{moment} AS ts", "actor"]
+    select = [*named, f"{moment} AS ts", "actor"]
     select += [f"{before['mrr']} AS m0", f"{now['mrr']} AS m1"]
     changes = ["m0 <> m1"]
     if found.zeros:
@@ -350,8 +384,8 @@ def item_events(
         # Whoever is canceled need not say in what currency.
         select += [f"{was('currency')} AS c0", f"coalesce(currency, {was('currency')}) AS c1"]
         two_legs.append("c0 <> c1")
-    else:
-        select.append("coalesce(currency, prev_currency) AS currency")
+    elif found.currency is None:
+        select.append("currency")
     if segment:
         select += [f"{was('seg')} AS seg0", "seg AS seg1"]
         two_legs.append("seg0 <> seg1")
@@ -368,13 +402,26 @@ def item_events(
         same = "m0 = m1 AND m0 > 0 AND seg0 <> seg1" + (" AND c0 = c1" if found.currencies else "")
         st.step(
             "relabelled",
-            f"SELECT customer_id, ts, {'c1' if found.currencies else 'currency'} AS currency, seg0, seg1, m0 FROM {values} WHERE {same}",
+            f"SELECT customer_id, ts, {'c1' if found.currencies else currency_of(facts, found)} AS currency, seg0, seg1, m0 FROM {values} WHERE {same}",
             keep=True,
             says="items that change their segment and nothing else",
         )
     if not two_legs:
         return st.step("item_events", changed, says="instants at which an item changes")
     return _legs(st, facts, found, changed, two_legs, segment, detail, extras)
+
+
+def keys(facts: Facts, segment: str | None, detail: bool) -> tuple[Key, Key]:
+    """What brings together an item's rows, and a customer's: short keys unless the names themselves are asked for."""
+    d = facts.engine.dialect
+    if segment is None and not detail:
+        return d.key("item", ("subscription_id", "item_id")), d.key("customer", ("customer_id",))
+    return Key((), (), "subscription_id, item_id"), Key((), (), "customer_id")
+
+
+def currency_of(facts: Facts, found: Shape) -> str:
+    """The currency of a row: its column, or the only one there is."""
+    return "currency" if found.currency is None else facts.engine.dialect.literal(found.currency)
 
 
 def st_sql(st: Statement, step: str) -> str:
@@ -395,9 +442,10 @@ def _break_columns(found: Shape) -> list[str]:
     return columns
 
 
-def _runs(st: Statement, facts: Facts, definition: Definition, found: Shape, priced: str, kept: Sequence[str]) -> str:
+def _runs(
+    st: Statement, facts: Facts, definition: Definition, found: Shape, priced: str, kept: Sequence[str], key: str
+) -> str:
     """A step that adds what belongs to a run of states: when its pause began and expires, when past due became loss."""
-    key = "subscription_id, item_id"
     flags = []
     if found.pauses:
         over = "AND NOT coalesce(lag(resumes_at) OVER item <= ts, FALSE)"
@@ -461,7 +509,7 @@ def _runs(st: Statement, facts: Facts, definition: Definition, found: Shape, pri
 def _value(prefix: str, t: str, found: Shape) -> dict[str, str]:
     """What a state is at instant `t`: SQL claims gone, live, paused, held, listed, and the MRR (section 4)."""
     p = prefix
-    gone = [f"{p}dead"]
+    gone = [f"{p}rate IS NULL"]
     paused = "FALSE"
     if found.trials:
         gone.append(f"coalesce({t} < {p}trial_end, FALSE)")
@@ -503,14 +551,18 @@ def _legs(
     both = st.step(
         "event_legs", f"SELECT *, {unnest}(CASE WHEN {split} THEN {legs} ELSE {one} END) AS leg FROM {events}"
     )
-    select = ["customer_id", "subscription_id", "item_id", "ts", "actor"]
+    customers = keys(facts, segment, detail)[1]
+    select = ["customer_id", "subscription_id", "item_id", *customers.columns, "ts", "actor"]
     select += ["CASE WHEN leg = 2 THEN 0 ELSE m0 END AS m0", "CASE WHEN leg = 1 THEN 0 ELSE m1 END AS m1"]
     if found.zeros:
         # The first leg stands still: live, paused and held change on the second.
         for short in ("l", "p", "h", "x"):
             select += [f"{short}0", f"CASE WHEN leg = 1 THEN {short}0 ELSE {short}1 END AS {short}1"]
     old = "leg = 1 OR (leg = 0 AND m1 = 0 AND m0 > 0)"
-    select.append(f"CASE WHEN {old} THEN c0 ELSE c1 END AS currency" if found.currencies else "currency")
+    if found.currencies:
+        select.append(f"CASE WHEN {old} THEN c0 ELSE c1 END AS currency")
+    elif found.currency is None:
+        select.append("currency")
     if segment:
         select.append(f"CASE WHEN {old} THEN seg0 ELSE seg1 END AS seg")
     if detail:

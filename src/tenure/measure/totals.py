@@ -26,7 +26,7 @@ from tenure.lake.facts import Facts
 from tenure.lake.portable import Statement
 from tenure.measure import states
 from tenure.measure.definition import Definition
-from tenure.measure.movements import Money, movements
+from tenure.measure.movements import Money, is_plain, movements
 from tenure.measure.segments import SEPARATOR, Segment, members
 
 
@@ -63,7 +63,7 @@ def statement(
     if of_item is not None:
         of_item = of_item.replace("{text}", "STRING" if facts.engine.dialect.spark else "VARCHAR")
     moved = movements(st, facts, definition, found, slices, segment=of_item, money=Money(conversion))
-    look = Look(st, facts, found, segment, moved, slices, currency)
+    look = Look(st, facts, found, segment, moved, slices, currency, plain=is_plain(found, definition, of_item))
     parts = (
         []
         if only_kept
@@ -89,8 +89,9 @@ class Look:
         moved: str,
         slices: Sequence[Period],
         currency: str | None,
+        plain: bool = False,
     ) -> None:
-        self.st, self.facts, self.found, self.moved = st, facts, found, moved
+        self.st, self.facts, self.found, self.moved, self.plain = st, facts, found, moved, plain
         self.d = facts.engine.dialect
         self.text = "STRING" if self.d.spark else "VARCHAR"
         self.none = f"CAST(NULL AS BIGINT) AS day, CAST(NULL AS {self.text}) AS currency"
@@ -99,9 +100,17 @@ class Look:
         self.of_customer = segment is not None and segment.of_customer
         self.moves = segment is not None and segment.moves
         self.real = "kind IS NOT NULL AND kind <> 'idle'"
+        # Who is one customer: segments of customers are joined by name, all else is quicker by the short key.
+        self.who = "customer_id" if segment is not None else states.keys(facts, None, False)[1].by
+        self.currency = states.currency_of(facts, found)
+        self.by_currency = "" if found.currency else "currency, "
         if self.of_customer:
             assert segment is not None
             members(st, facts, segment, slices, "movements", currency)
+
+    def currency_in(self, relation: str) -> str:
+        """The currency of a row of a relation, which has such a column only where there may be several."""
+        return f"{relation}.currency" if self.by_currency else self.currency
 
     def full(self, item: str, member: str) -> str:
         """The whole segment's text from the item's and the customer's part."""
@@ -124,12 +133,33 @@ class Look:
     def seg(self) -> str:
         return "seg" if self.of_item or self.of_customer else "''"
 
+    def summed(self, by_day: bool) -> str:
+        """Movements counted by all that money and people are counted by: one pass over them, a small answer.
+
+        turn: 0, or what the group's last row says of its customer: 1 new, 2 reactivated, 3 + actor = left.
+        """
+        day = ", CASE WHEN period >= 0 THEN day END AS day" if by_day else ""
+        turn = (
+            "CASE WHEN closes = 0 OR customer0 = customer1 THEN 0 WHEN customer1 = 1 THEN 2 - first ELSE 3 + actor END"
+        )
+        keys = f"period{', day' if by_day else ''}, {self.by_currency}{'seg, ' if self.seg() == 'seg' else ''}kind"
+        return self.st.step(
+            "summed",
+            f"SELECT {keys}, turn, pays, {self.d.total('amount')} AS amount, count(*) AS n FROM (SELECT period{day}, "
+            f"{self.by_currency}{'seg, ' if self.seg() == 'seg' else ''}kind, {turn} AS turn, "
+            f"CASE WHEN closes = 1 THEN paying1 - paying0 ELSE 0 END AS pays, amount FROM {self.placed()}) AS m "
+            f"GROUP BY {keys}, turn, pays",
+            keep=True,
+            says="movements counted",
+        )
+
     def money(self, by_day: bool) -> list[str]:
-        day = "CASE WHEN period >= 0 THEN day END" if by_day else "CAST(NULL AS BIGINT)"
+        day = "day" if by_day else "CAST(NULL AS BIGINT)"
+        group = f"GROUP BY period, {'day, ' if by_day else ''}{self.by_currency}{'seg, ' if self.seg() == 'seg' else ''}kind"
         parts = [
-            f"SELECT 'money' AS what, period AS slice, {day} AS day, currency, {self.seg()} AS seg, kind, "
-            f"CAST({self.d.total('amount')} AS DECIMAL(38,14)) AS amount, count(*) AS n, 0e0 AS x1, 0e0 AS x2 "
-            f"FROM {self.placed()} WHERE {self.real} GROUP BY period, {day}, currency, {self.seg()}, kind"
+            f"SELECT 'money' AS what, period AS slice, {day} AS day, {self.currency} AS currency, {self.seg()} AS seg, kind, "
+            f"CAST(sum(amount) AS DECIMAL(38,14)) AS amount, CAST(sum(n) AS BIGINT) AS n, 0e0 AS x1, 0e0 AS x2 "
+            f"FROM {self.summed(by_day)} WHERE {self.real} {group}"
         ]
         if self.moves:
             moved = self.regrouped()
@@ -141,22 +171,43 @@ class Look:
                 )
         return parts
 
+    def plain_slices(self) -> str:
+        """Each customer's balance before and after each slice, where the customer's first and last event in it tell."""
+        opening = "balance - amount"
+        return self.st.step(
+            "plain_slices",
+            f"SELECT {self.who}, period, {opening} AS opening, balance AS after FROM {self.moved} WHERE opens AND ends\nUNION ALL\n"
+            f"SELECT {self.who}, period, max(CASE WHEN opens THEN {opening} END) AS opening, max(CASE WHEN ends THEN balance END) AS after "
+            f"FROM {self.moved} WHERE opens <> ends GROUP BY {self.who}, period",
+            says="what each customer pays before and after each slice in which something happens",
+        )
+
     def customer_slices(self) -> str:
         item = ", seg AS item_seg" if self.of_item else ", '' AS item_seg"
         group = ", seg" if self.of_item else ""
         return self.st.step(
             "customer_slices",
-            f"SELECT customer_id, currency, period{item}, {self.d.total(f'CASE WHEN {self.real} THEN amount ELSE 0 END')} AS net, "
+            f"SELECT {self.who}, {self.by_currency}period{item}, {self.d.total(f'CASE WHEN {self.real} THEN amount ELSE 0 END')} AS net, "
             "CAST(sum(closes * (customer1 - customer0)) AS INT) AS turned, min_by(paying0, ts) AS paying0, min(ts) AS since "
-            f"FROM {self.moved} GROUP BY customer_id, currency, period{group}",
+            f"FROM {self.moved} GROUP BY {self.who}, {self.by_currency}period{group}",
             says="each customer's change in each slice",
         )
 
     def balances(self) -> str:
+        if self.plain:
+            return self.st.step(
+                "balances",
+                f"SELECT {self.who}, period, '' AS item_seg, after - opening AS net, CASE WHEN after > 0 THEN 1 ELSE 0 END - "
+                "CASE WHEN opening > 0 THEN 1 ELSE 0 END AS turned, CASE WHEN opening > 0 THEN 1 ELSE 0 END AS paying0, "
+                f"period AS since, after FROM {self.plain_slices()}",
+                keep=True,
+                says="each customer's change in each slice, and the balance after it",
+            )
         per = self.customer_slices()
+        item = ", item_seg" if self.of_item else ""
         return self.st.step(
             "balances",
-            "SELECT *, CAST(sum(net) OVER (PARTITION BY customer_id, currency, item_seg ORDER BY period ROWS UNBOUNDED PRECEDING) "
+            f"SELECT *, CAST(sum(net) OVER (PARTITION BY {self.who}{', currency' if self.by_currency else ''}{item} ORDER BY period ROWS UNBOUNDED PRECEDING) "
             f"AS DECIMAL(38,0)) AS after FROM {per}",
             keep=True,
             says="and the balance after it",
@@ -196,10 +247,10 @@ class Look:
         )
         return self.st.step(
             "regrouped",
-            f"SELECT c.customer_id, c.slice, b.currency, {self.full('b.item_seg', 'c.seg_before')} AS seg_before, "
+            f"SELECT c.customer_id, c.slice, {self.currency_in('b')} AS currency, {self.full('b.item_seg', 'c.seg_before')} AS seg_before, "
             f"{self.full('b.item_seg', 'c.seg_after')} AS seg_after, max_by(b.after, b.period) AS balance FROM {changes} AS c "
             f"JOIN {self.balances()} AS b ON b.customer_id = c.customer_id AND b.period < c.slice "
-            "GROUP BY c.customer_id, c.slice, b.currency, b.item_seg, c.seg_before, c.seg_after",
+            f"GROUP BY c.customer_id, c.slice, {'b.currency, ' if self.by_currency else ''}b.item_seg, c.seg_before, c.seg_after",
             keep=True,
             says="and the MRR that goes along",
         )
@@ -209,16 +260,15 @@ class Look:
 
     def _people_of_customers(self) -> list[str]:
         actors = ", ".join(
-            f"sum(CASE WHEN customer0 = 1 AND customer1 = 0 AND actor = {code} THEN 1 ELSE 0 END) AS churned_{name}"
+            f"sum(CASE WHEN turn = {3 + code} THEN n ELSE 0 END) AS churned_{name}"
             for code, name in states.ACTOR_NAMES.items()
         )
         people = self.st.step(
             "people",
-            f"SELECT period, {self.seg()} AS seg, "
-            "sum(CASE WHEN customer0 = 0 AND customer1 = 1 AND first = 1 THEN 1 ELSE 0 END) AS new, "
-            "sum(CASE WHEN customer0 = 0 AND customer1 = 1 AND first = 0 THEN 1 ELSE 0 END) AS reactivated, "
-            f"{actors}, sum(customer1 - customer0) AS customers, sum(paying1 - paying0) AS paying "
-            f"FROM {self.placed()} WHERE closes = 1 GROUP BY period, {self.seg()}",
+            f"SELECT period, {self.seg()} AS seg, sum(CASE WHEN turn = 1 THEN n ELSE 0 END) AS new, "
+            f"sum(CASE WHEN turn = 2 THEN n ELSE 0 END) AS reactivated, {actors}, "
+            "sum(CASE WHEN turn = 0 THEN 0 WHEN turn <= 2 THEN n ELSE -n END) AS customers, sum(pays * n) AS paying "
+            f"FROM summed GROUP BY period{', seg' if self.seg() == 'seg' else ''}",
             keep=True,
             says="customers won and lost",
         )
@@ -333,13 +383,17 @@ class Look:
 
     def retention(self, windows: Sequence[Window], opening_rates: str | None, spread: bool) -> list[str]:
         st, d = self.st, self.d
-        balances = self.balances()
         # Without look-back a window is a slice; then neither a join nor another sum is needed.
         plain = all(window.first == window.last == i for i, window in enumerate(windows))
+        if plain and self.plain and not self.of_customer and opening_rates is None:
+            return self._plain_retention(spread)
+        balances = self.balances()
+        who = ", ".join(f"b.{name}" for name in self.who.split(", "))
+        own = "" if self.found.currency else "b.currency, "
         if plain:
             per_window = st.step(
                 "slices_as_windows",
-                "SELECT period AS win, customer_id, currency, item_seg, net, turned, paying0, since, after - net AS opening "
+                f"SELECT period AS win, {self.who}, {self.by_currency}item_seg, net, turned, paying0, since, after - net AS opening "
                 f"FROM {balances} WHERE period >= 0",
             )
         else:
@@ -347,10 +401,10 @@ class Look:
             st.step("windows", d.values(rows, ("win", "first_slice", "last_slice")), says="from where to where we look")
             per_window = st.step(
                 "customers_in_windows",
-                "SELECT w.win, b.customer_id, b.currency, b.item_seg, CAST(sum(b.net) AS DECIMAL(38,0)) AS net, CAST(sum(b.turned) AS INT) AS turned, "
+                f"SELECT w.win, {who}, {own}b.item_seg, CAST(sum(b.net) AS DECIMAL(38,0)) AS net, CAST(sum(b.turned) AS INT) AS turned, "
                 "min_by(b.paying0, b.since) AS paying0, min(b.since) AS since, min_by(b.after - b.net, b.period) AS opening "
                 f"FROM {balances} AS b JOIN windows AS w ON b.period BETWEEN w.first_slice AND w.last_slice "
-                "GROUP BY w.win, b.customer_id, b.currency, b.item_seg",
+                f"GROUP BY w.win, {who}, {own}b.item_seg",
             )
         if self.of_customer:
             starts = [(str(i), str(w.first)) for i, w in enumerate(windows)]
@@ -375,28 +429,27 @@ class Look:
             else:
                 claims = st.step(
                     "base_claims",
-                    f"SELECT win, customer_id, min_by(paying0, since) AS in_base FROM {per_window} GROUP BY win, customer_id",
+                    f"SELECT win, {self.who}, min_by(paying0, since) AS in_base FROM {per_window} GROUP BY win, {self.who}",
                 )
                 same = "1 = 1"
             base = st.step(
                 "base_rows",
-                f"SELECT p.* FROM {per_window} AS p JOIN {claims} AS b ON b.win = p.win AND b.customer_id = p.customer_id "
+                f"SELECT p.* FROM {per_window} AS p JOIN {claims} AS b ON b.win = p.win AND {self.same('b', 'p')} "
                 f"AND {same} WHERE b.in_base = 1",
             )
         if opening_rates:
             value = "CAST(sum(CAST(b.net AS DECIMAL(18,0)) * CAST(r.rate AS DECIMAL(20,14))) AS DECIMAL(38,14))"
             units = st.step(
                 "retained",
-                f"SELECT b.win, b.seg, b.customer_id, CAST(NULL AS {self.text}) AS currency, {value} AS net, "
+                f"SELECT b.win, b.seg, {who}, CAST(NULL AS {self.text}) AS currency, {value} AS net, "
                 "sum(CAST(b.opening AS DOUBLE) * CAST(r.rate AS DOUBLE)) AS opening "
-                f"FROM {base} AS b JOIN {opening_rates} AS r ON r.win = b.win AND r.currency = b.currency "
-                "GROUP BY b.win, b.seg, b.customer_id",
+                f"FROM {base} AS b JOIN {opening_rates} AS r ON r.win = b.win AND r.currency = {self.currency_in('b')} "
+                f"GROUP BY b.win, b.seg, {who}",
             )
         else:
             units = st.step(
                 "retained",
-                "SELECT win, seg, customer_id, currency, CAST(net AS DECIMAL(38,14)) AS net, CAST(opening AS DOUBLE) AS opening "
-                f"FROM {base}",
+                f"SELECT win, seg, {self.currency} AS currency, net, CAST(opening AS DOUBLE) AS opening FROM {base}",
             )
         sums = st.step(
             "retention",
@@ -423,8 +476,8 @@ class Look:
             )
         elif several:
             lost = (
-                f"SELECT win, seg, count(*) AS n FROM (SELECT win, seg, customer_id FROM {per_window} "
-                "GROUP BY win, seg, customer_id HAVING sum(turned) = -1) AS gone GROUP BY win, seg"
+                f"SELECT win, seg, count(*) AS n FROM (SELECT win, seg, {self.who} FROM {per_window} "
+                f"GROUP BY win, seg, {self.who} HAVING sum(turned) = -1) AS gone GROUP BY win, seg"
             )
         else:
             lost = f"SELECT win, seg, count(*) AS n FROM {per_window} WHERE turned = -1 GROUP BY win, seg"
@@ -440,8 +493,40 @@ class Look:
                 shown = self.full("b.item_seg", "s.seg")
             else:
                 source, shown = f"{balances} AS b", "b.item_seg"
+            known = "WHERE b.currency IS NOT NULL " if self.by_currency else ""
             parts.append(
-                f"SELECT 'spread', b.period, {day}, b.currency, {shown}, '', {self.zero}, 0, {squares}, 0e0 FROM {source} "
-                f"WHERE b.currency IS NOT NULL GROUP BY b.period, b.currency, {shown}"
+                f"SELECT 'spread', b.period, {day}, {self.currency_in('b')}, {shown}, '', {self.zero}, 0, {squares}, 0e0 FROM {source} "
+                f"{known}GROUP BY b.period, {own}{shown}"
             )
+        return parts
+
+    def same(self, one: str, other: str) -> str:
+        """The claim that two relations speak of one customer."""
+        return " AND ".join(f"{one}.{name} = {other}.{name}" for name in self.who.split(", "))
+
+    def _plain_retention(self, spread: bool) -> list[str]:
+        """Kept, lost and spread in one pass: slices are the windows, and the balance tells all of a customer."""
+        net, opening, after = "(after - opening)", "CAST(opening AS DOUBLE)", "CAST(after AS DOUBLE)"
+        change = f"CAST({net} AS DOUBLE)"
+        sums = self.st.step(
+            "retention",
+            "SELECT period AS win, "
+            "CAST(sum(CASE WHEN after < opening THEN opening - after ELSE 0 END) AS DECIMAL(38,14)) AS loss, "
+            f"CAST(sum(CASE WHEN opening > 0 THEN {net} ELSE 0 END) AS DECIMAL(38,14)) AS net, "
+            "sum(CASE WHEN opening > 0 THEN 1 ELSE 0 END) AS n, "
+            f"sum(CASE WHEN opening > 0 THEN {change} * {change} ELSE 0e0 END) AS net2, sum({opening} * {change}) AS crossed, "
+            "sum(CASE WHEN opening > 0 AND after = 0 THEN 1 ELSE 0 END) AS lost, "
+            f"sum({after} * {after} - {opening} * {opening}) AS squares FROM {self.plain_slices()} GROUP BY period",
+            keep=True,
+            says="what those who paid at the start lost and gained",
+        )
+        none = f"CAST(NULL AS BIGINT) AS day, {self.currency} AS currency, '' AS seg"
+        parts = [
+            f"SELECT 'kept' AS what, win AS slice, {none}, 'loss' AS kind, loss AS amount, CAST(n AS BIGINT) AS n, 0e0 AS x1, 0e0 AS x2 "
+            f"FROM {sums} WHERE win >= 0 AND n > 0",
+            f"SELECT 'kept', win, {none}, 'net', net, CAST(n AS BIGINT), net2, crossed FROM {sums} WHERE win >= 0 AND n > 0",
+            f"SELECT 'lost', win, {self.none}, '', '', {self.zero}, CAST(lost AS BIGINT), 0e0, 0e0 FROM {sums} WHERE win >= 0 AND lost > 0",
+        ]
+        if spread:
+            parts.append(f"SELECT 'spread', win, {none}, '', {self.zero}, 0, squares, 0e0 FROM {sums}")
         return parts
