@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tenure.kernel.time import Period
@@ -28,8 +29,8 @@ class Retention:
     """Those who paid at a window's start: their MRR then (all of it), what was lost of it and the net change."""
 
     opening: int = 0
-    loss: Decimal = Decimal(0)  # scaled like money
-    net: Decimal = Decimal(0)
+    loss: Fraction = Fraction(0)  # scaled like money
+    net: Fraction = Fraction(0)
     moved: int = 0
     net_squared: float = 0.0
     crossed: float = 0.0
@@ -162,10 +163,11 @@ def retention(figures: Figures, mine: dict[str, Row]) -> Retention:
     """What the statement says of those who paid at the start, beside what they paid then."""
     found = Retention(figures.opening, customers=figures.paying_open, squares=figures.squares, reason=figures.reason)
     if "loss" in mine:
-        found.loss = mine["loss"].amount * SCALE
+        # Not as decimals: Python rounds their products to 28 digits.
+        found.loss = Fraction(mine["loss"].amount) * SCALE
     if "net" in mine:
         row = mine["net"]
-        found.net, found.moved = row.amount * SCALE, row.n
+        found.net, found.moved = Fraction(row.amount) * SCALE, row.n
         found.net_squared, found.crossed = row.x1, row.x2
     return found
 
