@@ -105,12 +105,34 @@ class Facts:
                 | ({"ended_at", "cancel_requested_at"} if table == "subscription_spans" else set())
             )
             order = "recorded_at DESC, coalesce(version, -9223372036854775807) DESC, row_hash DESC"
-            sql = (
-                f"SELECT {select} FROM (SELECT {', '.join(inner_columns)}, row_number() OVER "
-                f"(PARTITION BY {', '.join(fact.key)} ORDER BY {order}) AS version_rank FROM {raw}"
-                + (f" WHERE {' AND '.join(conditions)}" if conditions else "")
-                + ") AS versions WHERE version_rank = 1 AND NOT retracted"
-            )
+            if self.lacks(table, "version"):
+                order = "recorded_at DESC, row_hash DESC"
+            known = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+            def chosen(known: str) -> str:
+                return (
+                    f"SELECT {select} FROM (SELECT {', '.join(inner_columns)}, row_number() OVER "
+                    f"(PARTITION BY {', '.join(fact.key)} ORDER BY {order}) AS version_rank FROM {raw}{known}"
+                    ") AS versions WHERE version_rank = 1 AND NOT retracted"
+                )
+
+            if d.spark:
+                sql = chosen(known)
+            else:
+                # Few keys have several versions, and choosing costs a sort of all that is sorted: only theirs are. A
+                # number may be that of two keys; that costs a little sorting, for the choice is made by the keys.
+                number = f"hash({', '.join(fact.key)})"
+                several = st.step(
+                    f"{step}_repeated",
+                    f"SELECT {number} AS number FROM {raw}{known} GROUP BY {number} HAVING count(*) > 1",
+                    keep=True,
+                    says=f"{table}: keys that may have several versions",
+                )
+                and_ = f"{known} AND" if known else " WHERE"
+                sql = (
+                    f"SELECT {select} FROM {raw}{and_} NOT retracted AND {number} NOT IN (SELECT number FROM {several})"
+                    f"\nUNION ALL\n{chosen(f'{and_} {number} IN (SELECT number FROM {several})')}"
+                )
         return st.step(step, sql, says=f"{table}: one version of each row, as known")
 
     def _shown(self, table: str, column: Column, hide: bool) -> str:
