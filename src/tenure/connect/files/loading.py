@@ -235,7 +235,8 @@ class _Loading:
         columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(1, width + 1))
         missing = ", ".join(text(word) for word in sources.MISSING)
         return (
-            f"(SELECT *, NULL::BIGINT AS line, NULL::VARCHAR AS broken FROM read_csv({text(str(self.source.readable))}, "
+            "(SELECT *, NULL::BIGINT AS line, NULL::VARCHAR AS broken "
+            f"FROM read_csv({text(str(self.source.readable))}, "
             f"auto_detect=false, columns={{{columns}}}, header={str(self.source.has_header).lower()}, "
             f"delim={text(self.source.delimiter)}, quote='\"', escape='\"', compression='{self.source.compression}', "
             f"nullstr=[{missing}], strict_mode=true, null_padding=false, store_rejects=true, "
@@ -284,20 +285,20 @@ class _Loading:
     def _stream_rows(self) -> Path | None:
         """Rows that bring their key: checked by the engine, written by Arrow while the next ones are read.
 
-        Arrow writes columns of NULLs and constants for nothing, which the engine does not, and shows each batch, so that
-        the first bad one ends the reading. The hashes of keys are kept to find repeated ones.
+        Arrow writes columns of NULLs and constants for nothing, which the engine does not, and shows each batch, so
+        that the first bad one ends the reading. The hashes of keys are kept to find repeated ones.
         """
         reading = self.reading
         if self.source.kind == "csv":
             zone = zone_of(self.zone_name)
             plain = Reading(self.shape, self.binding, zone, self.now, text_is_short=self._short, plain=True)
             reading = plain if self._is_plain(plain) else reading
-        kept = _Kept(self.table)
+        kept = _Kept(self.table, reading)
         made = [self.table.generated_key] if self.table.generated_key else []
         staged = self.lake.stage(self.table.name)
         self.rows = 0
         try:
-            with _Writer(staged, self.table, self._constants(reading)) as writer:
+            with _Writer(staged, self.table, self._constants(reading), self._twins(reading), self.now) as writer:
                 batches = self.con.execute(self._stream(reading, kept.wanted)).to_arrow_reader(_GROUP)
                 for batch in batches:
                     lacks = any(batch.column(name).null_count for name in ("row_hash", *made))
@@ -323,22 +324,30 @@ class _Loading:
     def _constants(self, reading: Reading) -> dict[str, Any]:
         """The columns that are the same in every row, with their value."""
         same: dict[str, Any] = {column.name: None for column in all_columns(self.table) if not reading.has(column.name)}
-        same |= {"loaded_at": self.now, "source": self.path.name}
+        same |= reading.same | {"loaded_at": self.now, "source": self.path.name}
         if not reading.has("retracted"):
             same["retracted"] = False
         for name in ("recorded_at", "recorded_assumed", "row_hash"):
             same.pop(name, None)
+        if "recorded_at" in self._twins(reading):
+            same["recorded_assumed"] = True
         return same
+
+    def _twins(self, reading: Reading) -> dict[str, str]:
+        """The columns that repeat another one; recorded_at repeats the business time, as far as that has come."""
+        moment = self.table.column(self.table.business_time)
+        known = reading.has("recorded_at") or moment.type != "instant" or not moment.required
+        return reading.twins if known else {**reading.twins, "recorded_at": moment.name}
 
     def _stream(self, reading: Reading, wanted: str = "") -> str:
         """The statement that reads, checks and completes every row, but for constants; bad ones have no row_hash."""
-        same = self._constants(reading)
+        filled = {**self._constants(reading), **self._twins(reading)}
         content = [
             f"{reading.column(column)} AS {_quoted(column.name)}"
             for column in self.table.columns
-            if column.name not in same
+            if column.name not in filled
         ]
-        bitemporal = [part for name, part in self._bitemporal(None, reading).items() if name not in same]
+        bitemporal = [part for name, part in self._bitemporal(None, reading).items() if name not in filled]
         return (
             f"SELECT {', '.join([*content, *bitemporal])}, CASE WHEN {reading.bad} OR {reading.untrimmed('whole')} "
             f"THEN NULL ELSE {short_hash('whole')} END AS row_hash{', ' if wanted else ''}{wanted} "
@@ -692,7 +701,8 @@ WITH said AS (
     SELECT customer_id, {at} AS dated, {told} AS told_at, {moment} AS moment, unnest([{cells}], recursive := true)
     FROM {rows} WHERE customer_id IS NOT NULL
 ), once AS (
-    SELECT customer_id, trait, CASE WHEN NOT is_static THEN dated END AS effective_at, told_at, bool_or(is_static) AS is_static,
+    SELECT customer_id, trait, CASE WHEN NOT is_static THEN dated END AS effective_at, told_at,
+           bool_or(is_static) AS is_static,
            min(moment) AS moment, min(value) AS value, min(value) <> max(value) AS clash
     FROM said WHERE value IS NOT NULL GROUP BY 1, 2, 3, 4
 )
@@ -814,14 +824,12 @@ def _within(batch: Any, limits: Sequence[Limits]) -> bool:
 class _Kept:
     """Collects what `versions.compare` needs of every row, as long as that fits into memory."""
 
-    def __init__(self, table: FactTable) -> None:
-        key = [_quoted(name) for name in table.key]
-        self.wanted = f"hash({', '.join(key)}) AS key_hash"
-        self._names = ["key_hash"]
+    def __init__(self, table: FactTable, reading: Reading) -> None:
         self._is_spans = table.name == "subscription_spans"
-        if self._is_spans:
-            self.wanted += f", hash({', '.join(key[:2])}) AS item_hash"
-            self._names += ["item_hash", "started_at", "ended_at"]
+        # The key of a span is its item and its start, which is kept as it is.
+        key = table.key[:2] if self._is_spans else table.key
+        self.wanted = f"hash({', '.join(_quoted(name) for name in key if name not in reading.twins)}) AS key_hash"
+        self._names = ["key_hash", "started_at", "ended_at"] if self._is_spans else ["key_hash"]
         self._parts: dict[str, list[Any]] = {name: [] for name in self._names}
         self._rows = 0
 
@@ -848,23 +856,31 @@ class _Kept:
 
         if self._rows > _MOST_HASHES or not self._rows:
             return None
-        return versions.Seen(*(np.concatenate(self._parts[name]) for name in self._names))
+        found = [np.concatenate(self._parts[name]) for name in self._names]
+        return versions.Seen(None, *found) if self._is_spans else versions.Seen(*found)
 
 
 class _Writer:
-    """Writes batches into a file of the table, on a thread of its own, filling in what is the same in every row."""
+    """Writes batches into a file of the table, on a thread of its own.
 
-    def __init__(self, path: Path, table: FactTable, same: Mapping[str, Any]) -> None:
+    What the engine need not repeat is filled in: `same`, values that all rows share, and `twins`, columns that are
+    those of another (recorded_at at most `now`).
+    """
+
+    def __init__(
+        self, path: Path, table: FactTable, same: Mapping[str, Any], twins: Mapping[str, str], now: datetime
+    ) -> None:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         from tenure.lake.store import arrow_schema
 
+        self._path = path
         self._schema = arrow_schema(table)
         self._same = {name: pa.array([value], self._schema.field(name).type) for name, value in same.items()}
+        self._twins = dict(twins)
+        self._now = pa.scalar(micros(now))
         self._filled: dict[str, Any] = {}
-        texts = [field.name for field in self._schema if pa.types.is_string(field.type)]
-        self._file = pq.ParquetWriter(path, self._schema, compression="snappy", use_dictionary=texts)
+        self._file: Any = None
         self._queue: queue.Queue[Any] = queue.Queue(maxsize=4)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="tenure-writer", daemon=True)
@@ -876,6 +892,8 @@ class _Writer:
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         self._queue.put(None)
         self._thread.join()
+        if self._file is None:
+            self._open([])
         self._file.close()
         if self._error is not None and kind is None:
             raise self._error
@@ -895,14 +913,33 @@ class _Writer:
             except BaseException as error:
                 self._error = error
 
+    def _open(self, spread: Sequence[str]) -> None:
+        """Begin the file; a dictionary of a column whose texts hardly repeat (`spread`) would bring nothing."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        texts = [part.name for part in self._schema if pa.types.is_string(part.type) and part.name not in spread]
+        self._file = pq.ParquetWriter(self._path, self._schema, compression="snappy", use_dictionary=texts)
+
     def _write(self, batch: Any) -> None:
         import pyarrow as pa
+        import pyarrow.compute as pc
 
-        columns = [
-            self._fill(field.name, batch.num_rows) if field.name in self._same else batch.column(field.name)
-            for field in self._schema
-        ]
-        self._file.write_batch(pa.record_batch(columns, schema=self._schema), row_group_size=_GROUP)
+        columns: dict[str, Any] = {}
+        for part in self._schema:
+            if part.name in self._same:
+                columns[part.name] = self._fill(part.name, batch.num_rows)
+            else:
+                columns[part.name] = batch.column(self._twins.get(part.name, part.name))
+        if "recorded_at" in self._twins:
+            kind = columns["recorded_at"].type
+            told = columns["recorded_at"].view(pa.int64())
+            columns["recorded_at"] = pc.min_element_wise(told, self._now).view(kind)
+        if self._file is None:
+            half = batch.num_rows // 2
+            texts = [name for name in columns if name not in self._same and pa.types.is_string(columns[name].type)]
+            self._open([name for name in texts if len(pc.unique(columns[name])) > half])
+        self._file.write_batch(pa.record_batch(list(columns.values()), schema=self._schema), row_group_size=_GROUP)
 
     def _fill(self, name: str, rows: int) -> Any:
         import pyarrow as pa

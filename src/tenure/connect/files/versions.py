@@ -45,7 +45,7 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a fast reading keeps of every row: its key's hash, and of spans the item's hash and its times."""
+    """What a fast reading keeps of every row: its key's hash, or of spans the item's hash and its times."""
 
     keys: Any
     items: Any = None
@@ -59,7 +59,12 @@ def compare(con: DuckDBPyConnection, lake: Lake, table: FactTable, staged: Path,
     rows = f"read_parquet({text(str(staged))}, file_row_number=true)"
     key = [f'"{name}"' for name in table.key]
     told = "NOT recorded_assumed AND recorded_at <> loaded_at"
-    repeated = _keep_repeated(con, _twice(seen.keys)) if seen else _repeated(con, staged, key)
+    several = None if seen is None or seen.items is None else _Several.of(seen)
+    if several is not None:
+        repeats = several.same_start()
+    else:
+        repeats = seen is None or len(_twice(seen.keys)) > 0
+    repeated = repeats and _repeated(con, staged, key)
     if repeated:
         _among_themselves(con, rows, key, told)
     snapshot = lake.snapshot(table.name)
@@ -67,7 +72,9 @@ def compare(con: DuckDBPyConnection, lake: Lake, table: FactTable, staged: Path,
     if snapshot.rows:
         files = "[" + ", ".join(text(file) for file in snapshot.files) + "]"
         met = _with_the_lake(con, table, rows, files, key, told)
-    if table.name == "subscription_spans" and (snapshot.rows or _may_overlap(con, staged, key[:2], seen)):
+    if table.name == "subscription_spans" and (
+        snapshot.rows or ((several is None or several.overlap()) and _repeated(con, staged, key[:2]))
+    ):
         lake_rows = f"read_parquet({files}, union_by_name=true)" if snapshot.rows else ""
         _overlaps(con, table, rows, lake_rows, told)
     found = con.execute("SELECT verdict, count(*) FROM verdicts GROUP BY 1").fetchall()
@@ -124,7 +131,8 @@ def _twice(hashes: Any) -> Any:
     import numpy as np
 
     ordered = np.sort(np.asarray(hashes))
-    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    again = ordered[1:][ordered[1:] == ordered[:-1]]
+    return again[np.append(True, again[1:] != again[:-1])] if len(again) else again
 
 
 def _keep_repeated(con: DuckDBPyConnection, again: Any) -> bool:
@@ -138,32 +146,40 @@ def _keep_repeated(con: DuckDBPyConnection, again: Any) -> bool:
     return True
 
 
-def _may_overlap(con: DuckDBPyConnection, staged: Path, item: list[str], seen: Seen | None) -> bool:
-    """Whether any two spans of one item (going by its hash) overlap; keeps the repeated items for a closer look.
+@dataclass(frozen=True, slots=True)
+class _Several:
+    """The spans of items that (going by their hashes) occur more than once, by item and start."""
 
-    In the order of their starts, a span that overlaps any later one overlaps the next.
-    """
-    if seen is None:
-        return _repeated(con, staged, item)
-    import numpy as np
+    items: Any
+    starts: Any
+    ends: Any
 
-    order = np.argsort(seen.items)
-    items = seen.items[order]
-    same = items[1:] == items[:-1]
-    if not same.any():
-        return False
-    several = np.zeros(len(items), bool)
-    several[1:] |= same
-    several[:-1] |= same
-    order = order[several]
-    items, starts, ends = items[several], seen.starts[order], seen.ends[order]
-    spans = ends > starts
-    items, starts, ends = items[spans], starts[spans], ends[spans]
-    inner = np.lexsort((starts, items))
-    items, starts, ends = items[inner], starts[inner], ends[inner]
-    if not ((items[1:] == items[:-1]) & (ends[:-1] > starts[1:])).any():
-        return False
-    return _keep_repeated(con, np.unique(seen.items[order]))
+    @classmethod
+    def of(cls, seen: Seen) -> _Several:
+        """Pick them out by the first 26 bits; the few others that come along are alone and do no harm."""
+        import numpy as np
+
+        again = _twice(seen.items)
+        if not len(again):
+            return cls(again, again, again)
+        marks = np.zeros(1 << 26, bool)
+        marks[again >> np.uint64(38)] = True
+        near = np.flatnonzero(marks[seen.items >> np.uint64(38)])
+        order = near[np.argsort(seen.items[near], kind="stable")]
+        items, starts = seen.items[order], seen.starts[order]
+        if ((items[1:] == items[:-1]) & (starts[1:] < starts[:-1])).any():  # the file was not in the order of time
+            order = order[np.lexsort((starts, items))]
+        return cls(seen.items[order], seen.starts[order], seen.ends[order])
+
+    def same_start(self) -> bool:
+        """Whether two spans of an item begin at once: they share their key."""
+        return bool(((self.items[1:] == self.items[:-1]) & (self.starts[1:] == self.starts[:-1])).any())
+
+    def overlap(self) -> bool:
+        """Whether two spans of an item overlap: in the order of their starts, such a span overlaps the next one."""
+        spans = self.ends > self.starts
+        items, starts, ends = self.items[spans], self.starts[spans], self.ends[spans]
+        return bool(((items[1:] == items[:-1]) & (ends[:-1] > starts[1:])).any())
 
 
 def _among_themselves(con: DuckDBPyConnection, rows: str, key: list[str], told: str) -> None:
@@ -173,7 +189,8 @@ def _among_themselves(con: DuckDBPyConnection, rows: str, key: list[str], told: 
         f"""
 INSERT INTO verdicts
 WITH candidates AS (
-    SELECT file_row_number AS rid, {keys}, row_hash, retracted, version, CASE WHEN {told} THEN recorded_at END AS told_at
+    SELECT file_row_number AS rid, {keys}, row_hash, retracted, version,
+           CASE WHEN {told} THEN recorded_at END AS told_at
     FROM {rows} WHERE hash({keys}) IN (SELECT h FROM repeated)
 ), judged AS (
     SELECT rid,
@@ -234,8 +251,8 @@ def _overlaps(con: DuckDBPyConnection, table: FactTable, rows: str, lake_rows: s
     order = "recorded_at DESC, coalesce(version, -9223372036854775807) DESC, row_hash DESC"
     if lake_rows:
         con.execute(
-            "CREATE OR REPLACE TEMP TABLE loaded AS SELECT subscription_id, item_id, started_at, ended_at, recorded_at, "
-            f"version, coalesce(row_hash, {row_hash(table)}) AS row_hash, retracted FROM {lake_rows} l SEMI JOIN "
+            "CREATE OR REPLACE TEMP TABLE loaded AS SELECT subscription_id, item_id, started_at, ended_at, "
+            f"recorded_at, version, coalesce(row_hash, {row_hash(table)}) AS row_hash, retracted FROM {lake_rows} l SEMI JOIN "
             f"(SELECT subscription_id, item_id FROM {rows} WHERE NOT ({told})) s USING (subscription_id, item_id)"
         )
     else:
@@ -302,4 +319,4 @@ def write_fresh(
         f"SELECT {', '.join(shown)} FROM {rows} s LEFT JOIN verdicts v ON v.rid = s.file_row_number "
         "WHERE v.verdict IS NULL OR v.verdict = 'later'"
     )
-    return int(con.execute(f"COPY ({query}) TO {text(str(target))} (FORMAT parquet, COMPRESSION snappy)").fetchone()[0])  # type: ignore[index]
+    return _one(con, f"COPY ({query}) TO {text(str(target))} (FORMAT parquet, COMPRESSION snappy)")
