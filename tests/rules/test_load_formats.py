@@ -147,6 +147,13 @@ def test_json_numbers_keep_their_digits_and_lines_may_lack_keys(shop: Shop) -> N
     }
 
 
+def test_a_name_that_looks_like_a_pattern_names_one_file(shop: Shop) -> None:
+    shop.file("customer_id\nother\n", "export 1.csv")
+    assert shop.load("customers", "customer_id\na\n", "export ?.csv").rows == 1
+    assert shop.load("customers", "customer_id\nb\n", "export [1]'s.csv").rows == 1
+    assert shop.rows("customers", "customer_id, source") == [("a", "export ?.csv"), ("b", "export [1]'s.csv")]
+
+
 def test_columns_may_come_in_any_order_and_spelling_and_be_mapped(shop: Shop) -> None:
     shop.load(
         "subscriptions",

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -174,6 +174,11 @@ class _Loading:
             file = scratch / "rates.csv"
             ecb.write_long(self.path, file)
         self.source = sources.open_source(file, scratch, positions)
+        if self.source.readable == file and any(sign in str(file) for sign in "*?["):
+            # The engine would take such a name for a pattern and read other files too.
+            link = scratch / f"file{file.suffix}"
+            link.symlink_to(file.absolute())
+            self.source = replace(self.source, readable=link)
         self.binding = bind(self.source, self.shape, self.mapping, self.currency, self.path)
         unknown = [trait for trait in self.static if trait not in self.binding.traits]
         if unknown:
