@@ -198,7 +198,7 @@ def _monthly(facts: Facts) -> bool:
 
 def _rules(definition: Definition) -> tuple[tuple[str, str], ...]:
     return (
-        ("limited discounts", "lower MRR" if definition.limited_discount else "do not lower MRR"),
+        ("limited discounts", "do not lower MRR" if definition.limited_discount == "ignored" else "lower MRR"),
         (
             "past due",
             f"lost after {definition.past_due_days} days" if definition.past_due_days else "counts until it ends",

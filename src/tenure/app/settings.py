@@ -28,7 +28,7 @@ TEMPLATE = """\
 # past_due_days = 0
 # gap_days = 0
 # grouping_minutes = 60
-# limited_discount = false
+# limited_discount = "ignored"
 
 # [targets]                       # by metric; the report shows the distance
 # customer_churn_rate = 0.02

@@ -92,7 +92,7 @@ def shape(facts: Facts, definition: Definition) -> Shape:
             net += " - CASE WHEN tax_inclusive THEN coalesce(tax_minor, 0) ELSE 0 END"
         if any_of("discount_forever_minor"):
             net += " - coalesce(discount_forever_minor, 0)"
-        if definition.limited_discount and any_of("discount_limited_minor"):
+        if definition.limited_discount != "ignored" and any_of("discount_limited_minor"):
             net += " - coalesce(discount_limited_minor, 0)"
             limited = True
         if any_of("is_metered"):
