@@ -18,7 +18,8 @@ from tenure.lake.facts import Facts
 from tenure.lake.portable import day_number, micros
 from tenure.measure import states, totals
 from tenure.measure.catalogue import Metric, metrics
-from tenure.measure.currencies import SCALE, Conversion, currencies, day_before
+from tenure.measure.currencies import SCALE, Conversion, currencies, day_before, written
+from tenure.measure.currencies import by_day as daily_rates
 from tenure.measure.definition import Definition
 from tenure.measure.figures import Figures, Retention, assemble, retention, rows
 from tenure.measure.segments import Segment, resolve
@@ -340,26 +341,16 @@ def _run(
     statements: list[str],
     only: str,
 ) -> list[Any]:
-    by_day, opening_rates = None, None
+    by_day, opening_rates, lent = None, None, []
     if conversion is not None:
-        suffix = only or "periods"
         keys = [(i, c, day_before(slices[w.first].first)) for i, w in enumerate(windows) for c in known]
-        opening_rates = facts.engine.lend(f"rates_at_start_{suffix}", conversion.table(keys, "win"))
+        rates = conversion.table(keys, "win")
+        opening_rates = facts.engine.lend(f"rates_at_start_{only or 'periods'}", rates)
+        lent.append(written(facts.engine.dialect, opening_rates, rates))
         if len(known) > 1:
-            first, after = day_before(slices[0].first), day_number(slices[-1].after)
-            # The sign of a group in several currencies is judged at the day's rate, in all of history.
-            days = sorted(
-                {
-                    0,
-                    *conversion.days.get(conversion.reporting, []),
-                    *(d for c in known for d in conversion.days.get(c, [])),
-                }
-            )
-            last = min(after, _day_of(facts, facts.horizon) + 1)
-            every = range(max(min(days[0], first), -36525) if days != [0] else first, last)
-            by_day = facts.engine.lend(
-                "rates_by_day", conversion.table(((day, c, day) for day in every for c in known), "day")
-            )
+            rates = daily_rates(facts, conversion, known, slices[0].first, slices[-1].after)
+            by_day = facts.engine.lend("rates_by_day", rates)
+            lent.append(written(facts.engine.dialect, by_day, rates))
     sql = totals.statement(
         facts,
         definition,
@@ -372,7 +363,7 @@ def _run(
         opening_rates=opening_rates,
         only_kept=bool(only),
     )
-    statements.append(sql)
+    statements.append(";\n\n".join([*lent, sql]))
     return rows(facts.engine.table(sql))
 
 

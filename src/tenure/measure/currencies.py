@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tenure.errors import NoRate
 from tenure.kernel.money import exponent
 from tenure.kernel.time import midnight
 from tenure.lake.facts import Facts
-from tenure.lake.portable import from_day_number
+from tenure.lake.portable import Dialect, day_number, from_day_number, from_micros
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # currencies' minor units (at most four digits) fit without another rounding.
 SCALE = 10**16
 _DECIMALS = 12
+_LONG_AGO = -36525  # a hundred years before 1970: nothing in a company's books is older
 
 
 @dataclass
@@ -100,6 +101,60 @@ class Conversion:
                 "rate": pa.array([row[2] for row in rows], pa.decimal128(20, 14)),
             }
         )
+
+
+def by_day(facts: Facts, conversion: Conversion, known: Sequence[str], first: date, after: date) -> pa.Table:
+    """What a movement of any day before `after` is worth: an Arrow table (day, currency, rate) for the engine.
+
+    It covers all of history, for there the sign of a group in several currencies is judged at the day's rate.
+    """
+    horizon = day_number(from_micros(facts.horizon).astimezone(facts.timezone).date())
+    every = range(_first_day(facts, day_before(first)), min(day_number(after), horizon + 1))
+    return conversion.table(((day, c, day) for day in every for c in known), "day")
+
+
+def _first_day(facts: Facts, asked: int) -> int:
+    """A day before which no subscription can have moved, by the files' statistics; at most the one asked for."""
+    found = asked
+    for table, column in (("subscription_states", "effective_at"), ("subscription_spans", "started_at")):
+        if facts.has(table):
+            low = facts.snapshot(table).minimum.get(column)
+            if not isinstance(low, datetime):
+                return _LONG_AGO
+            found = min(found, day_number(low.astimezone(UTC).date()) - 1)
+    return max(found, _LONG_AGO)
+
+
+def written(dialect: Dialect, name: str, table: pa.Table) -> str:
+    """The statement that makes a lent table (number, currency, rate), so that what reads it runs anywhere.
+
+    Numbers that follow one another at one rate are a single row of the text.
+    """
+    key = table.column_names[0]
+    runs: list[list[Any]] = []
+    last: dict[str, list[Any]] = {}
+    for number, currency, rate in zip(*(table.column(i).to_pylist() for i in range(3)), strict=True):
+        run = last.get(currency)
+        if run is not None and run[1] == number and run[3] == rate:
+            run[1] = number + 1
+        else:
+            last[currency] = [number, number + 1, currency, rate]
+            runs.append(last[currency])
+    head = "CREATE OR REPLACE TEMP VIEW" if dialect.spark else "CREATE OR REPLACE TEMP TABLE"
+    text = "STRING" if dialect.spark else "VARCHAR"
+    if not runs:
+        nothing = (
+            f"CAST(NULL AS BIGINT) AS {key}, CAST(NULL AS {text}) AS currency, CAST(NULL AS DECIMAL(20,14)) AS rate"
+        )
+        return f"{head} {name} AS\nSELECT {nothing} WHERE 1 = 0"
+    lines = ",\n".join(
+        f"  ({first}, {after}, {dialect.literal(currency)}, '{rate}')" for first, after, currency, rate in runs
+    )
+    each = dialect.numbers("first", "after")
+    return (
+        f"{head} {name} AS\nSELECT CAST({key} AS BIGINT) AS {key}, currency, CAST(rate AS DECIMAL(20,14)) AS rate FROM "
+        f"(SELECT {each} AS {key}, currency, rate FROM (VALUES\n{lines}\n) AS v(first, after, currency, rate)) AS run"
+    )
 
 
 def currencies(facts: Facts) -> list[str]:
