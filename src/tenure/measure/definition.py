@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -251,6 +251,7 @@ class Definition:
     retention_of: str = "customer"
     fx: str = "dated"
     source: str = "states"
+    follows: str = "customer"  # not a choice: whom one run of the movements follows (see retention_of)
 
     @property
     def factors(self) -> tuple[tuple[str, tuple[int, int]], ...]:
@@ -384,7 +385,7 @@ _IMPOSSIBLE = (
     ),
     (
         lambda d: d.churn_base == "start_and_new" and d.joiners == "left_out",
-        "churn_base = start_and_new counts those who came below the line: with joiners = left_out they could never be lost above it",
+        "churn_base = start_and_new counts those who came below the line: with joiners = left_out they are never above",
     ),
     (
         lambda d: d.churn_base == "daily" and d.returners == "left_out",

@@ -51,9 +51,12 @@ class Money:
     """In what currency the movements are judged: conv_days (day, currency, rate) stands in the engine, or None.
 
     The rate is per minor unit, DECIMAL(20,14). Only a group in several currencies needs it, for the sign of its sum.
+    purchase: such a relation for prices that are converted once, when they begin, into `reporting`.
     """
 
     conversion: str | None = None
+    purchase: str | None = None
+    reporting: str | None = None
 
 
 def calendar(st: Statement, facts: Facts, periods: Sequence[Period]) -> str:
@@ -71,7 +74,14 @@ def calendar(st: Statement, facts: Facts, periods: Sequence[Period]) -> str:
 
 def is_plain(found: states.Shape, definition: Definition, segment: str | None) -> bool:
     """Whether a customer's balance tells all: who pays is a customer, and who is a customer pays."""
-    return not (found.zeros or found.currencies or segment or definition.gap_days)
+    return not (
+        found.zeros
+        or found.currencies
+        or segment
+        or definition.gap_days
+        or definition.grouping == "month"
+        or definition.source == "invoice_lines"
+    )
 
 
 def movements(
@@ -87,7 +97,7 @@ def movements(
 ) -> str:
     """The step `movements` over all of history up to the last period's end or the horizon; see the module."""
     d = facts.engine.dialect
-    events = states.item_events(st, facts, definition, found, segment=segment, detail=detail)
+    events = states.item_events(st, facts, definition, found, segment=segment, detail=detail, purchase=money.purchase)
     customer = states.keys(facts, segment, detail)[1]
     plain = is_plain(found, definition, segment)
     carried = ["customer_id", "subscription_id", "item_id", *customer.columns] + (["seg"] if segment else [])
@@ -96,7 +106,8 @@ def movements(
     if detail:
         names = [f"d_{n}" for n in states.DETAIL] + ["d_reason", "d_comment", "d_status"]
         carried += [f"{name}_{i}" for name in names for i in (0, 1)]
-    zeros = found.zeros
+    # Where only payers are customers, what is live without MRR is as good as gone.
+    zeros = found.zeros and definition.customer == "live"
     was = ([] if found.currency else ["was_currency"]) + (["was_seg"] if segment else [])
     if found.pauses:
         events = _pause_rows(st, facts, events, [column.removeprefix("was_") for column in was])
@@ -119,6 +130,7 @@ def movements(
             "h1 - h0 AS holds",
             "sum(h1 - h0) OVER walk AS held",
         ]
+    if found.zeros:
         select += ["l0", "l1", "p0", "p1"]
     if found.pauses:
         select += ["was_paused", *was]
@@ -140,7 +152,8 @@ def movements(
     same_prev = f"{day('ts')} = {day('prev_at')}"
     same_next = f"{day('ts')} = {day('next_at')}"
     # The days of events that lie further apart need not be looked at.
-    close_prev, close_next = f"ts - prev_at < {2 * DAY_US}", f"next_at - ts < {2 * DAY_US}"
+    apart = 33 if definition.grouping == "month" else 2
+    close_prev, close_next = f"ts - prev_at < {apart * DAY_US}", f"next_at - ts < {apart * DAY_US}"
     joins_prev = (
         f"CASE WHEN {close_prev} THEN {same_prev} AND (ts - prev_at <= {near} OR {alive} - {lives} = 0) ELSE FALSE END"
     )
@@ -149,6 +162,13 @@ def movements(
         gap = definition.gap_days * DAY_US
         joins_prev = f"({joins_prev} OR coalesce({alive} - {lives} = 0 AND ts - prev_at < {gap}, FALSE))"
         joins_next = f"({joins_next} OR coalesce({alive} = 0 AND next_at - ts < {gap}, FALSE))"
+    if definition.grouping == "month":
+
+        def month(us: str) -> str:
+            return f"(year({d.date_of(day(us))}) * 12 + month({d.date_of(day(us))}))"
+
+        joins_prev = f"CASE WHEN {close_prev} THEN {month('ts')} = {month('prev_at')} ELSE FALSE END"
+        joins_next = f"CASE WHEN {close_next} THEN {month('ts')} = {month('next_at')} ELSE FALSE END"
     joined = st.step(
         "joined",
         f"SELECT *, {day('ts')} AS day, {joins_prev} AS joins_prev, {joins_next} AS joins_next FROM {walked}",
@@ -174,6 +194,13 @@ def movements(
             "paying1": "CASE WHEN balance > 0 THEN 1 ELSE 0 END",
             "ever0": "CASE WHEN place > 1 THEN 1 ELSE 0 END",
         }
+    if definition.reactivation_days:
+        # Who comes back after so long is new: as if never here before.
+        long = definition.reactivation_days * DAY_US
+        away = "balance - (m1 - m0)" if plain else f"{alive} - {lives}"
+        alone["ever0"] = (
+            f"CASE WHEN {away} = 0 AND coalesce(ts - prev_at > {long}, FALSE) THEN 0 ELSE {alone['ever0']} END"
+        )
     row_kind = "CAST(NULL AS INT)"
     if found.pauses:
         row_kind = (
@@ -187,7 +214,11 @@ def movements(
         base += ["m0", "m1"]
     if found.pauses:
         base += ["was_paused", *was]
-    ends = "CASE WHEN l0 = 1 AND l1 = 0 THEN 1 ELSE 0 END" if zeros else "CASE WHEN m0 > 0 AND m1 = 0 THEN 1 ELSE 0 END"
+    ends = (
+        "CASE WHEN l0 = 1 AND l1 = 0 THEN 1 ELSE 0 END"
+        if found.zeros
+        else "CASE WHEN m0 > 0 AND m1 = 0 THEN 1 ELSE 0 END"
+    )
     single = [
         *base,
         "ts",
@@ -267,7 +298,7 @@ def movements(
         if plain
         else f"SELECT *, live0 * ever0 AS customer0, live1 * ever1 AS customer1 FROM {rows}",
     )
-    kind = _kind(found)
+    kind = _kind(found, zeros)
     out = [
         *carried,
         "place",
@@ -289,7 +320,7 @@ def movements(
         then = {"closes": "0 AS closes", "currency": "was_currency AS currency", "seg": "was_seg AS seg"}
         silent = [then.get(column, column) for column in out]
         gone = "CASE WHEN customer1 = 1 THEN 'contraction' ELSE 'churn' END"
-        away = f"CASE WHEN paying0 = 0 AND paying1 = 0 THEN {gone} ELSE {_rest_kind(found)} END"
+        away = f"CASE WHEN paying0 = 0 AND paying1 = 0 THEN {gone} ELSE {_rest_kind(zeros)} END"
         money_rows = (
             f"{money_rows}\nUNION ALL\nSELECT {', '.join(silent)}, 'resume' AS kind, was_paused AS amount FROM {judged} WHERE pausing = 3"
             f"\nUNION ALL\nSELECT {', '.join(silent)}, {away} AS kind, -was_paused AS amount FROM {judged} WHERE pausing = 3"
@@ -312,16 +343,16 @@ def movements(
     return _transfers(st, facts, step, day, first, last) if segment else step
 
 
-def _kind(found: states.Shape) -> str:
+def _kind(found: states.Shape, zeros: bool) -> str:
     """The kind of an event's own change of MRR; 'idle' sums to zero within its group."""
     pausing = "WHEN pausing = 1 THEN 'pause' WHEN pausing = 2 THEN 'resume' " if found.pauses else ""
-    return f"CASE WHEN change = 0 THEN NULL {pausing}ELSE {_rest_kind(found)} END"
+    return f"CASE WHEN change = 0 THEN NULL {pausing}ELSE {_rest_kind(zeros)} END"
 
 
-def _rest_kind(found: states.Shape) -> str:
+def _rest_kind(zeros: bool) -> str:
     """The kind that everything in a group shares which is neither pause nor resume: the table of section 6."""
-    stay_after = "held1 = 1" if found.zeros else "FALSE"
-    stay_before = "held0 = 1" if found.zeros else "FALSE"
+    stay_after = "held1 = 1" if zeros else "FALSE"
+    stay_before = "held0 = 1" if zeros else "FALSE"
     return (
         "CASE WHEN paying0 = 0 AND paying1 = 1 AND ever0 = 0 THEN 'new' "
         "WHEN paying0 = 0 AND paying1 = 1 AND customer0 = 0 THEN 'reactivation' "

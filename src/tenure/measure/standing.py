@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ def items_standing(facts: Facts, definition: Definition, as_of: datetime) -> lis
     end already set, microseconds, else None), renews_at (end of the term, or of a billing period of a quarter or more),
     cancel_reason, cancel_comment. An item with a set end is not renewing.
     """
+    definition = replace(definition, source="states")
     st = facts.statement()
     moment = micros(as_of)
     wanted = [
@@ -35,7 +37,7 @@ def items_standing(facts: Facts, definition: Definition, as_of: datetime) -> lis
         f"AND NOT coalesce(status = 'trialing' AND coalesce(trial_ends_at, {moment}) >= {moment}, FALSE)",
         says="each item as it stands",
     )
-    rate = states.monthly(facts, definition, states.base_price(facts))
+    rate = states.monthly(facts, definition, states.base_price(facts, definition))
     end = "CASE WHEN status = 'non_renewing' THEN coalesce(cancel_at, term_ends_at, period_end) ELSE cancel_at END"
     long_period = "interval IN ('quarter', 'year') OR (interval = 'month' AND coalesce(interval_count, 1) >= 3)"
     renews = f"coalesce(term_ends_at, CASE WHEN {long_period} THEN period_end END)"

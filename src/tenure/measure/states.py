@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from tenure.lake.facts import Facts
 from tenure.lake.portable import Key, Statement
+from tenure.measure import lines
 from tenure.measure.definition import Definition
 
 DEAD = ("canceled", "unpaid", "incomplete", "incomplete_expired", "scheduled")
@@ -62,11 +64,12 @@ class Shape:
     currencies: bool  # more than one
     actors: bool
     currency: str | None = None  # the only one; rows without a price may lack it
+    unpaid: bool = False  # a subscription counts from its first payment
 
     @property
     def breaks(self) -> bool:
         """Whether anything can happen between two states."""
-        return self.pauses or self.trials or self.ends or self.limited
+        return self.pauses or self.trials or self.ends or self.limited or self.unpaid
 
 
 def tables(facts: Facts) -> tuple[str, ...]:
@@ -74,8 +77,10 @@ def tables(facts: Facts) -> tuple[str, ...]:
     return tuple(name for name in ("subscription_states", "subscription_spans") if facts.has(name))
 
 
-def shape(facts: Facts, definition: Definition) -> Shape:
-    """Looks at the facts once; see Shape."""
+def shape(facts: Facts, definition: Definition, reporting: str | None = None) -> Shape:
+    """Looks at the facts once; see Shape. `reporting`: the currency that prices are converted to when they begin."""
+    if definition.source == "invoice_lines":
+        return lines.shape(facts)
     pauses = zeros = trials = ends = limited = actors = False
     currencies: set[object] = set()
     for table in tables(facts):
@@ -90,7 +95,7 @@ def shape(facts: Facts, definition: Definition) -> Shape:
         net = "coalesce(amount_minor, 0)"
         if any_of("tax_minor") and any_of("tax_inclusive"):
             net += " - CASE WHEN tax_inclusive THEN coalesce(tax_minor, 0) ELSE 0 END"
-        if any_of("discount_forever_minor"):
+        if any_of("discount_forever_minor") and definition.forever_discount == "lowers":
             net += " - coalesce(discount_forever_minor, 0)"
         if definition.limited_discount != "ignored" and any_of("discount_limited_minor"):
             net += " - coalesce(discount_limited_minor, 0)"
@@ -105,18 +110,57 @@ def shape(facts: Facts, definition: Definition) -> Shape:
             f"coalesce(max(CASE WHEN status = 'non_renewing' THEN 1 ELSE 0 END), 0) AS expiring FROM {raw}"
         )
         row = facts.engine.table(st.render(sql)).to_pylist()[0]
-        pauses |= bool(row["pauses"])
+        pauses |= bool(row["pauses"]) and definition.pause != "keeps"
         zeros |= bool(row["zeros"])
         currencies |= {row["low"], row["high"]} - {None}
         trials |= any_of("trial_ends_at")
         ends |= bool(row["expiring"]) or (is_state and any_of("cancel_at")) or definition.past_due_days > 0
+        ends |= definition.churn_at == "request" and any_of("cancel_requested_at")
         actors |= any_of("cancel_actor") or any_of("status")
+    if reporting is not None:
+        currencies = {reporting}
     single = str(next(iter(currencies))) if len(currencies) == 1 else None
-    return Shape(pauses, zeros or pauses, trials, ends, limited, len(currencies) > 1, actors, single)
+    unpaid = definition.first_payment == "needed" and facts.has("invoices")
+    return Shape(pauses, zeros or pauses, trials, ends, limited, len(currencies) > 1, actors, single, unpaid)
 
 
-def all_states(st: Statement, facts: Facts, wanted: Sequence[str]) -> str:
-    """A step with every state, from states and from spans, of the wanted columns (and `at`)."""
+def all_states(st: Statement, facts: Facts, wanted: Sequence[str], definition: Definition | None = None) -> str:
+    """A step with every state, from states and from spans, of the wanted columns (and `ts`).
+
+    With a definition, cancellations stand where it recognises them and `customer_id` is whom it follows.
+    """
+    if definition is not None and definition.source == "invoice_lines":
+        step = lines.states(st, facts, wanted)
+    else:
+        step = _told_states(st, facts, wanted, definition is not None and definition.churn_at == "request")
+    step = facts.counted(st, step, ("ts", *wanted), "counted_states")
+    if definition is None:
+        return step
+    if definition.churn_at == "paid_until" and not _lack(facts, "period_end"):
+        step = _ended_when_paid_until(st, step, wanted)
+    if definition.follows == "subscription":
+        others = ", ".join(column for column in ("ts", *wanted) if column != "customer_id")
+        step = st.step("states_alone", f"SELECT subscription_id AS customer_id, {others} FROM {step}")
+    return step
+
+
+def _ended_when_paid_until(st: Statement, states: str, wanted: Sequence[str]) -> str:
+    """A step in which a cancellation takes effect at the end of the period it falls into, unless the item goes on."""
+    alive = "CASE WHEN status NOT IN ('canceled', 'unpaid', 'incomplete', 'incomplete_expired') THEN period_end END"
+    item = "OVER (PARTITION BY subscription_id, item_id ORDER BY ts)"
+    seen = st.step(
+        "states_paid", f"SELECT *, lag({alive}) {item} AS paid_until, lead(ts) {item} AS followed FROM {states}"
+    )
+    later = "CASE WHEN status = 'canceled' THEN greatest(ts, coalesce(period_end, paid_until, ts)) ELSE ts END"
+    return st.step(
+        "states_ended_when_paid_until",
+        f"SELECT {', '.join(wanted)}, {later} AS ts FROM {seen} WHERE NOT (status = 'canceled' AND coalesce(followed <= {later}, FALSE))",
+        says="who cancels leaves at the end of the period that is paid for",
+    )
+
+
+def _told_states(st: Statement, facts: Facts, wanted: Sequence[str], asked: bool) -> str:
+    """A step with every state from states and spans; `asked`: spans tell from their start what was asked for."""
     parts = []
     both = len(tables(facts)) == 2
     if facts.has("subscription_states"):
@@ -148,6 +192,10 @@ def all_states(st: Statement, facts: Facts, wanted: Sequence[str]) -> str:
                     "WHEN s.status IN ('past_due', 'paused', 'unpaid', 'non_renewing', 'incomplete', "
                     "'incomplete_expired', 'scheduled', 'trialing') THEN s.status ELSE 'active' END AS status"
                 )
+            if asked and not ended and column in ("cancel_requested_at", "cancel_actor"):
+                return f"s.{column}"
+            if asked and not ended and column == "cancel_at":
+                return f"CASE WHEN s.cancel_requested_at IS NOT NULL THEN coalesce(s.ended_at, {facts.horizon}) END AS cancel_at"
             if column in _ONLY_STATES:
                 kind = {"auto_renews": "BOOLEAN", "collection_paused": "BOOLEAN"}.get(column, "BIGINT")
                 return f"CAST(NULL AS {kind}) AS {column}"
@@ -167,8 +215,7 @@ def all_states(st: Statement, facts: Facts, wanted: Sequence[str]) -> str:
             "AND o.started_at <= s.ended_at AND (o.ended_at IS NULL OR o.ended_at > s.ended_at "
             "OR (o.ended_at = s.ended_at AND o.started_at > s.started_at)))"
         )
-    step = st.step("told_states", "\nUNION ALL\n".join(parts), says="every state of every item")
-    return facts.counted(st, step, ("ts", *wanted), "counted_states")
+    return st.step("told_states", "\nUNION ALL\n".join(parts), says="every state of every item")
 
 
 def _micros(facts: Facts) -> str:
@@ -179,15 +226,17 @@ def _string(facts: Facts) -> str:
     return "STRING" if facts.engine.dialect.spark else "VARCHAR"
 
 
-def base_price(facts: Facts) -> str:
+def base_price(facts: Facts, definition: Definition) -> str:
     """What an item costs per interval, in minor units: section 3 of the rules, before the interval's factor.
 
     Columns that hold nothing in these facts are left out.
     """
+    if definition.source == "invoice_lines":
+        return lines.PRICE
     net = "amount_minor"
     if not (_lack(facts, "tax_inclusive") or _lack(facts, "tax_minor")):
         net += " - CASE WHEN tax_inclusive THEN coalesce(tax_minor, 0) ELSE 0 END"
-    if not _lack(facts, "discount_forever_minor"):
+    if not _lack(facts, "discount_forever_minor") and definition.forever_discount == "lowers":
         net += " - coalesce(discount_forever_minor, 0)"
     net = f"coalesce({net}, 0)"
     if not _lack(facts, "is_metered"):
@@ -203,7 +252,7 @@ def monthly(facts: Facts, definition: Definition, base: str) -> str:
     """The base price as 10^-6 minor units a month: times the interval's factor, rounded half-even once (BIGINT)."""
     d = facts.engine.dialect
     factors = dict(definition.factors)
-    plain = all(
+    plain = definition.source == "states" and all(
         facts.lacks(table, "interval_count") or facts.constant(table, "interval_count") == 1 for table in tables(facts)
     )
     if plain:
@@ -214,10 +263,9 @@ def monthly(facts: Facts, definition: Definition, base: str) -> str:
     fours = f"interval = 'week' AND {count} % 4 = 0"
     numerator = _case({k: v[0] for k, v in factors.items()})
     denominator = f"{_case({k: v[1] for k, v in factors.items()})} * {count}"
-    if definition.four_weeks is not None:
-        times, months = definition.four_weeks
-        numerator = f"CASE WHEN {fours} THEN {times} ELSE {numerator} END"
-        denominator = f"CASE WHEN {fours} THEN {months} * {d.div(count, '4')} ELSE {denominator} END"
+    times, months = definition.four_weeks
+    numerator = f"CASE WHEN {fours} THEN {times} ELSE {numerator} END"
+    denominator = f"CASE WHEN {fours} THEN {months} * {d.div(count, '4')} ELSE {denominator} END"
     return _priced(facts, base, numerator, denominator)
 
 
@@ -247,8 +295,11 @@ def item_events(
     *,
     segment: str | None = None,
     detail: bool = False,
+    purchase: str | None = None,
 ) -> str:
     """A step with the item events; see the module.
+
+    purchase: a relation (day, currency, rate) in the engine, to price each state at the rate of the day it began.
 
     Columns: customer_id, subscription_id, item_id, at, currency, actor, m0, m1, and l0, l1 (live), h0, h1 (live and
     paused or listed), p0, p1 (paused) where the shape has zeros or pauses; seg with `segment`; with `detail`
@@ -258,12 +309,25 @@ def item_events(
     wanted = [*_SHARED[: len(_TEXT) + len(_NUMBERS) + len(_CLAIMS)]]
     wanted += [c for c in _SHARED if c not in wanted]
     wanted += list(_ONLY_STATES)
-    states = all_states(st, facts, wanted)
+    states = all_states(st, facts, wanted, definition)
+    if purchase is not None:
+        states = _with_rates(st, facts, states, purchase)
+    if found.unpaid:
+        states = _with_first_payment(st, facts, states)
 
     # A chain of WHENs, the frequent one first: DuckDB makes a join of an IN with five values.
     dead = " ".join(f"WHEN '{s}' THEN TRUE" for s in DEAD)
     dead = f"(CASE status WHEN 'active' THEN FALSE {dead} WHEN 'trialing' THEN trial_ends_at IS NULL ELSE FALSE END)"
-    base = base_price(facts)
+    base = base_price(facts, definition)
+
+    def worth(price: str) -> str:
+        value = monthly(facts, definition, price)
+        if definition.source == "invoice_lines":
+            value = f"CASE WHEN {price} < 0 THEN -({monthly(facts, definition, f'(-{price})')}) ELSE {value} END"
+        if purchase is None:
+            return value
+        return f"CAST(round(CAST({value} AS DECIMAL(18,0)) * purchase_rate) AS BIGINT)"
+
     # The rate of a state that is worth nothing whatever happens is NULL.
     params = ["rate"] + (["currency"] if found.currencies else [])
     items, customers = keys(facts, segment, detail)
@@ -274,21 +338,26 @@ def item_events(
         *items.select,
         *customers.select,
         "ts",
-        f"CASE WHEN NOT {dead} THEN {monthly(facts, definition, base)} END AS rate",
+        f"CASE WHEN NOT {dead} THEN {worth(base)} END AS rate",
         *(["currency"] if found.currency is None else []),
     ]
     if found.zeros:
         columns.append("coalesce(amount_minor, 0) > 0 AS listed")
         params.append("listed")
     if found.limited:
-        lower = f"greatest({base} - CASE WHEN is_metered THEN 0 ELSE coalesce(discount_limited_minor, 0) END, 0)"
-        columns += [f"{monthly(facts, definition, lower)} AS rate_lower", "discount_ends_at AS lower_until"]
+        spared = "is_metered"
+        if definition.limited_discount == "lowers_monthly":
+            spared += " OR interval = 'year' OR (interval = 'month' AND coalesce(interval_count, 1) >= 12)"
+        lower = f"greatest({base} - CASE WHEN {spared} THEN 0 ELSE coalesce(discount_limited_minor, 0) END, 0)"
+        columns += [f"{worth(lower)} AS rate_lower", "discount_ends_at AS lower_until"]
         params += ["rate_lower", "lower_until"]
     if found.trials:
         columns.append("CASE WHEN status = 'trialing' THEN trial_ends_at END AS trial_end")
         params.append("trial_end")
     if found.ends:
         end = f"CASE WHEN {dead} THEN NULL WHEN status = 'non_renewing' THEN coalesce(cancel_at, term_ends_at, period_end) ELSE cancel_at END"
+        if definition.churn_at == "request":
+            end = _asked_end(dead, end)
         columns.append(f"{end} AS end_at")
         params.append("end_at")
     if definition.past_due_days:
@@ -301,12 +370,18 @@ def item_events(
             "resumes_at",
         ]
         params += ["pause_from", "resumes_at", "expires"]
+    if found.unpaid:
+        columns.append("first_paid")
+        params.append("first_paid")
     actor = "0"
     if found.actors:
         cases = " ".join(f"WHEN '{k}' THEN {v}" for k, v in ACTORS.items())
         unsaid = "CASE WHEN status = 'unpaid' THEN 2 ELSE 0 END"
         actor = f"CASE WHEN cancel_actor IS NULL THEN {unsaid} ELSE CASE cancel_actor {cases} ELSE {unsaid} END END"
-    columns.append(f"{actor} AS actor")
+    if found.ends and definition.churn_at == "request":
+        columns.append(f"coalesce(nullif({actor}, 0), {_asked_actor()}, 0) AS actor")
+    else:
+        columns.append(f"{actor} AS actor")
     extras: dict[str, str] = {}
     if segment:
         # '' stands for an unknown segment: a missing value must not be lost in comparisons.
@@ -439,7 +514,65 @@ def _break_columns(found: Shape) -> list[str]:
         columns.append("lower_until")
     if found.pauses:
         columns += ["pause_from", "resumes_at", "expires"]
+    if found.unpaid:
+        columns.append("first_paid")
     return columns
+
+
+def _asked_end(dead: str, end: str) -> str:
+    """When an item ends if asking for it is leaving: what this state says, or the next cancellation of the item."""
+    here = f"CASE WHEN {dead} THEN NULL WHEN ({end}) IS NOT NULL THEN coalesce(cancel_requested_at, {end}) END"
+    later = _next_cancellation("cancel_requested_at")
+    return f"CASE WHEN {dead} THEN NULL ELSE coalesce(least({here}, {later}), {here}, {later}) END"
+
+
+def _asked_actor() -> str:
+    """Who asks for the item's next cancellation, as ACTORS has it."""
+    cases = " ".join(f"WHEN '{k}' THEN {v}" for k, v in ACTORS.items())
+    return f"{_next_cancellation(f'ts * 10 + CASE cancel_actor {cases} ELSE 0 END')} % 10"
+
+
+def _next_cancellation(expression: str) -> str:
+    return (
+        f"min(CASE WHEN status = 'canceled' THEN {expression} END) OVER (PARTITION BY subscription_id, item_id "
+        "ORDER BY ts ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)"
+    )
+
+
+def _with_rates(st: Statement, facts: Facts, states: str, purchase: str) -> str:
+    """A step that adds purchase_rate: what the state's currency was worth on the day the state began."""
+    until = facts.known_before + timedelta(days=1)
+    day = facts.engine.dialect.local_day("ts", facts.timezone, datetime(1970, 1, 1, tzinfo=UTC), until)
+    dated = st.step("states_with_days", f"SELECT *, {day} AS priced_on FROM {states}")
+    return st.step(
+        "states_with_rates",
+        f"SELECT s.*, CAST(r.rate AS DECIMAL(20,14)) AS purchase_rate FROM {dated} AS s "
+        f"LEFT JOIN {purchase} AS r ON r.day = s.priced_on AND r.currency = s.currency",
+        says="and the exchange rate of the day each state began",
+    )
+
+
+def _with_first_payment(st: Statement, facts: Facts, states: str) -> str:
+    """A step that adds first_paid: when an invoice of the subscription was first paid; never, if it has unpaid ones."""
+    invoices = facts.latest(
+        st, "invoices", ("invoice_id", "subscription_id", "issued_at", "total_minor", "status"), step="all_invoices"
+    )
+    billed = "i.subscription_id IS NOT NULL AND coalesce(i.total_minor, 0) > 0"
+    paid = f"SELECT i.subscription_id, min(CASE WHEN i.status = 'paid' THEN i.issued_at END) AS at FROM {invoices} AS i WHERE {billed} GROUP BY i.subscription_id"
+    if facts.has("payments"):
+        payments = facts.latest(st, "payments", ("invoice_id", "kind", "attempted_at", "outcome"), step="all_payments")
+        succeeded = "p.kind = 'charge' AND p.outcome = 'succeeded'"
+        paid = (
+            f"SELECT i.subscription_id, min(CASE WHEN {succeeded} THEN p.attempted_at END) AS at FROM {invoices} AS i "
+            f"LEFT JOIN {payments} AS p ON p.invoice_id = i.invoice_id WHERE {billed} GROUP BY i.subscription_id"
+        )
+    first = st.step("first_payments", paid, says="when each subscription was first paid for")
+    never = 9_000_000_000_000_000_000
+    return st.step(
+        "states_with_payments",
+        f"SELECT s.*, CASE WHEN f.subscription_id IS NULL THEN NULL ELSE coalesce(f.at, {never}) END AS first_paid "
+        f"FROM {states} AS s LEFT JOIN {first} AS f ON f.subscription_id = s.subscription_id",
+    )
 
 
 def _runs(
@@ -488,7 +621,10 @@ def _runs(
             if column == "pause_from":
                 parts.append("pause_begin AS pause_from" if in_run else "CAST(NULL AS BIGINT) AS pause_from")
             elif column == "expires":
-                expires = d.add_months("pause_begin", definition.pause_months)
+                expires = "pause_begin"
+                if definition.pause == "zero":
+                    months = definition.pause_months
+                    expires = d.add_months("pause_begin", months) if months else "CAST(NULL AS BIGINT)"
                 parts.append(f"{expires} AS expires" if in_run else "CAST(NULL AS BIGINT) AS expires")
             elif column == "end_at" and definition.past_due_days and in_run:
                 parts.append(
@@ -515,6 +651,8 @@ def _value(prefix: str, t: str, found: Shape) -> dict[str, str]:
         gone.append(f"coalesce({t} < {p}trial_end, FALSE)")
     if found.ends:
         gone.append(f"coalesce({t} >= {p}end_at, FALSE)")
+    if found.unpaid:
+        gone.append(f"coalesce({t} < {p}first_paid, FALSE)")
     if found.pauses:
         paused = f"(coalesce({t} >= {p}pause_from, FALSE) AND NOT coalesce({t} >= {p}resumes_at, FALSE))"
         gone.append(f"({paused} AND coalesce({t} >= {p}expires, FALSE))")
