@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tenure.errors import BadInput, BadPeriod
 from tenure.kernel.money import exponent
-from tenure.kernel.time import Period, add_months, midnight, periods
+from tenure.kernel.time import Period
 from tenure.lake.facts import Facts
-from tenure.lake.portable import day_number, micros
-from tenure.measure import states, totals
+from tenure.lake.portable import day_number
+from tenure.measure import states
 from tenure.measure.catalogue import Metric, metrics
-from tenure.measure.currencies import SCALE, Conversion, currencies, day_before, written
-from tenure.measure.currencies import by_day as daily_rates
+from tenure.measure.currencies import SCALE
 from tenure.measure.definition import Definition
-from tenure.measure.figures import Figures, Retention, assemble, retention, rows
-from tenure.measure.segments import Segment, resolve
+from tenure.measure.figures import Figures, Retention
+from tenure.measure.gathering import gather
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -215,58 +212,26 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
         raise BadInput("name at least one metric; `tenure metrics --list` shows them all")
     if question.first >= question.after:
         raise BadPeriod(f"the period ends ({question.after}) before it begins ({question.first})")
-    if not states.tables(facts):
+    if not states.tables(facts) and definition.source == "states":
         raise BadInput("no subscriptions are loaded; load some with `tenure load subscriptions FILE`")
-    tz = facts.timezone
-    asked = periods(question.first, question.after, question.grain, tz)
-    segment = resolve(facts, question.by)
-    known = currencies(facts)
-    conversion = None
-    if question.currency is not None:
-        conversion = Conversion.of(facts, question.currency)
-    elif len(known) > 1 and segment is not None and "size" in segment.bands:
-        raise BadInput("bands of size need one currency: add --currency, such as --currency USD")
-    single = known[0] if len(known) == 1 else None
-    converts = conversion is not None and known != [question.currency]
-    statements: list[str] = []
-    horizon = micros(facts.known_before)
-
-    answer = _run(
+    there = gather(
         facts,
         definition,
-        question,
-        asked,
-        [totals.Window(i, i) for i in range(len(asked))],
-        segment,
-        conversion if converts else None,
-        known,
-        statements,
-        "",
+        first=question.first,
+        after=question.after,
+        grain=question.grain,
+        by=question.by,
+        currency=question.currency,
+        year_back=any(metric.looks_back for metric in wanted),
+        rates=any(metric.unit == "rate" for metric in wanted),
     )
-    horizon_day = _day_of(facts, horizon)
-    found = assemble(answer, asked, conversion if converts else None, single, horizon_day)
-    if question.currency is not None and not converts:
-        conversion = None
-    shown_currencies: list[str | None] = [question.currency] if question.currency else list(known)
-    if any(metric.looks_back for metric in wanted):
-        _look_back(
-            facts,
-            definition,
-            question,
-            asked,
-            segment,
-            conversion if converts else None,
-            known,
-            single,
-            found,
-            statements,
-        )
+    found, segment = there.found, there.segment
     segments = sorted({key[1] for key in found}) if segment else [""]
     cells = []
     for metric in wanted:
-        for i, period in enumerate(asked):
+        for i, period in enumerate(there.asked):
             for seg in segments:
-                for currency in shown_currencies if metric.of_money else [None]:
+                for currency in there.currencies if metric.of_money else [None]:
                     figures = found.get((i, seg, currency)) or found.get((i, seg, None))
                     if figures is None:
                         continue
@@ -274,7 +239,7 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
                         continue
                     value = metric.compute(figures)
                     reason = value.reason
-                    if figures.provisional or day_number(period.after) > horizon_day:
+                    if figures.provisional or day_number(period.after) > there.horizon_day:
                         reason = "; ".join(filter(None, (reason, "provisional: the period is not over")))
                     cells.append(
                         Cell(
@@ -291,7 +256,7 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
                             reason,
                         )
                     )
-    return Answer(question, definition, cells, statements, facts, _notes(facts))
+    return Answer(question, definition, cells, there.statements, facts, _notes(facts))
 
 
 def _notes(facts: Facts) -> list[str]:
@@ -302,12 +267,6 @@ def _notes(facts: Facts) -> list[str]:
     _, left_out = facts.people(st)
     count = facts.engine.table(st.render(f"SELECT count(*) AS n FROM {left_out}")).column(0).to_pylist()[0]
     return [f"{count} test customer{'' if count == 1 else 's'} left out"] if count else []
-
-
-def _day_of(facts: Facts, us: int) -> int:
-    from tenure.lake.portable import from_micros
-
-    return day_number(from_micros(us).astimezone(facts.timezone).date())
 
 
 def _is_empty(found: dict[tuple[int, str, str | None], Figures], i: int, seg: str) -> bool:
@@ -327,92 +286,6 @@ def _is_empty(found: dict[tuple[int, str, str | None], Figures], i: int, seg: st
             if figures.kept_12m is not None and figures.kept_12m.opening:
                 return False
     return True
-
-
-def _run(
-    facts: Facts,
-    definition: Definition,
-    question: Question,
-    slices: Sequence[Period],
-    windows: Sequence[totals.Window],
-    segment: Segment | None,
-    conversion: Conversion | None,
-    known: Sequence[str],
-    statements: list[str],
-    only: str,
-) -> list[Any]:
-    by_day, opening_rates, lent = None, None, []
-    if conversion is not None:
-        keys = [(i, c, day_before(slices[w.first].first)) for i, w in enumerate(windows) for c in known]
-        rates = conversion.table(keys, "win")
-        opening_rates = facts.engine.lend(f"rates_at_start_{only or 'periods'}", rates)
-        lent.append(written(facts.engine.dialect, opening_rates, rates))
-        if len(known) > 1:
-            rates = daily_rates(facts, conversion, known, slices[0].first, slices[-1].after)
-            by_day = facts.engine.lend("rates_by_day", rates)
-            lent.append(written(facts.engine.dialect, by_day, rates))
-    sql = totals.statement(
-        facts,
-        definition,
-        slices,
-        windows,
-        segment=segment,
-        by_day=conversion is not None,
-        currency=question.currency or (known[0] if len(known) == 1 else None),
-        conversion=by_day,
-        opening_rates=opening_rates,
-        only_kept=bool(only),
-    )
-    statements.append(";\n\n".join([*lent, sql]))
-    return rows(facts.engine.table(sql))
-
-
-def _look_back(
-    facts: Facts,
-    definition: Definition,
-    question: Question,
-    asked: Sequence[Period],
-    segment: Segment | None,
-    conversion: Conversion | None,
-    known: Sequence[str],
-    single: str | None,
-    found: dict[tuple[int, str, str | None], Figures],
-    statements: list[str],
-) -> None:
-    """Fills kept_12m: the same comparison over the twelve calendar months before each period's end."""
-    starts = [add_months(period.after, -12) for period in asked]
-    bounds = sorted({*starts, *(period.after for period in asked)})
-    tz = facts.timezone
-    slices = [Period(midnight(a, tz), midnight(b, tz), a, b, question.grain) for a, b in pairwise(bounds)]
-    place = {day: i for i, day in enumerate(bounds)}
-    windows = [totals.Window(place[s], place[p.after] - 1) for s, p in zip(starts, asked, strict=True)]
-    # The balances at the windows' starts come from a second assembly over the finer slices.
-    answer = _run(facts, definition, question, slices, windows, segment, conversion, known, statements, "year")
-    opening = _run(
-        facts,
-        definition,
-        question,
-        slices,
-        [totals.Window(i, i) for i in range(len(slices))],
-        segment,
-        conversion,
-        known,
-        statements,
-        "",
-    )
-    horizon_day = _day_of(facts, facts.horizon)
-    at = assemble(opening, slices, conversion, single, horizon_day)
-    kept: dict[tuple[int, str, str | None], dict[str, Any]] = {}
-    for row in answer:
-        if row.what == "kept":
-            kept.setdefault((row.slice, row.seg, row.currency), {})[row.kind] = row
-    for (i, seg, currency), figures in found.items():
-        window = windows[i]
-        start = at.get((window.first, seg, currency))
-        if start is None:
-            start = Figures(asked[i], seg, currency)
-        mine = kept.get((i, seg, None if conversion else currency), {})
-        figures.kept_12m = retention(start, mine)
 
 
 __all__ = ["Answer", "Cell", "Question", "Retention", "ask"]

@@ -103,6 +103,7 @@ def _effective(f: Figures) -> float | None:
 
 
 def _gross_churn(f: Figures) -> Value:
+    f = f.rated
     found = _share(_losses(f), f.opening, _NO_MRR, f, n=f.paying_open)
     if found.value is None or not 0 <= found.value <= 1:
         return found
@@ -111,16 +112,55 @@ def _gross_churn(f: Figures) -> Value:
 
 
 def _net_churn(f: Figures) -> Value:
-    return _share(_losses(f) - _gains(f), f.opening, _NO_MRR, f, n=f.paying_open)
+    f = f.rated
+    gains = _gains(f) - (f.flow("reactivation") if f.definition.net_churn == "expansion_only" else 0)
+    return _share(_losses(f) - gains, f.opening, _NO_MRR, f, n=f.paying_open)
+
+
+def lost_customers(f: Figures) -> int:
+    """How many customers count as lost, by what the definition says of those who come, leave and return in a period."""
+    joiners, returners = f.definition.joiners == "counted", f.definition.returners == "counted"
+    if joiners and returners:
+        return f.churned
+    if returners:
+        return f.turnover.get("base_events", 0)
+    return f.lost + (f.turnover.get("passers", 0) if joiners else 0)
 
 
 def _customer_churn(f: Figures) -> Value:
-    base = f.customers_open
-    if not base:
-        return Value(None, numerator=Fraction(f.lost), denominator=Fraction(0), n=0, reason=_NO_CUSTOMERS)
-    low, high = stats.wilson(f.lost, base)
-    reason = f"small base: {base} customers at the start (under {stats.SMALL_BASE})" if stats.small_base(base) else ""
-    return Value(Fraction(f.lost, base), low, high, Fraction(f.lost), Fraction(base), base, reason)
+    f = f.rated
+    lost, how = lost_customers(f), f.definition.churn_base
+    bases = {
+        "start": Fraction(f.customers_open),
+        "daily": Fraction(f.customers_open),
+        "start_and_new": Fraction(f.customers_open + f.events["new"]),
+        "mean": Fraction(f.customers_open + f.customers_close, 2),
+        "end": Fraction(f.customers_close),
+        "customer_days": Fraction(f.customer_days or 0),
+    }
+    base = bases[how]
+    n = f.customers_open
+    if how == "daily":
+        if f.daily is None or not n:
+            return Value(
+                None, numerator=Fraction(lost), denominator=Fraction(0), n=0, reason="a day began without customers"
+            )
+        value, base = f.daily, Fraction(n)
+        scale = float(value) / lost if lost else 0.0
+    elif not base:
+        return Value(None, numerator=Fraction(lost), denominator=Fraction(0), n=0, reason=_NO_CUSTOMERS)
+    else:
+        factor = 30 if how == "customer_days" else 1
+        value = Fraction(lost) / base * factor
+        scale = factor / float(base)
+    reason = f"small base: {n} customers at the start (under {stats.SMALL_BASE})" if stats.small_base(n) else ""
+    if how in ("start", "start_and_new") and lost <= base:
+        low, high = stats.wilson(lost, int(base))
+    else:
+        # Events per exposure, not a share of anybody: an exact Poisson interval for the events.
+        events = stats.poisson_exact(lost, 1)
+        low, high = (None if limit is None else limit * scale for limit in (events.low, events.high))
+    return Value(value, low, high, Fraction(lost), base, n, reason)
 
 
 def _converted(per_year: float) -> Callable[[Figures], Value]:
@@ -128,10 +168,11 @@ def _converted(per_year: float) -> Callable[[Figures], Value]:
         found = _customer_churn(f)
         if found.value is None:
             return found
-        power = PER_YEAR[f.period.grain] / per_year
+        per_period = 365 / f.definition.window_days if f.definition.window_days else PER_YEAR[f.period.grain]
+        power = per_period / per_year
 
         def convert(rate: float | None) -> float | None:
-            return None if rate is None else 1.0 - (1.0 - rate) ** power
+            return None if rate is None else 1.0 - max(1.0 - rate, 0.0) ** power
 
         value = convert(float(found.value))
         assert value is not None
@@ -146,6 +187,22 @@ def _converted(per_year: float) -> Callable[[Figures], Value]:
         )
 
     return compute
+
+
+def _retention(compute: Callable[[Retention], Value], churn: Callable[[Figures], Value]) -> Callable[[Figures], Value]:
+    """Retention of a cohort, or 1 less a churn rate where the definition makes it so."""
+
+    def look(f: Figures) -> Value:
+        if f.definition.retention == "cohort":
+            return compute(f.kept)
+        lost = churn(f)
+        if lost.value is None or lost.numerator is None or lost.denominator is None:
+            return lost
+        low = None if lost.high is None else 1.0 - lost.high
+        high = None if lost.low is None else 1.0 - lost.low
+        return Value(1 - lost.value, low, high, lost.denominator - lost.numerator, lost.denominator, lost.n)
+
+    return look
 
 
 def _nrr(kept: Retention) -> Value:
@@ -199,7 +256,8 @@ def _back(compute: Callable[[Retention], Value]) -> Callable[[Figures], Value]:
 
 
 def _quick(f: Figures) -> Value:
-    return _share(f.flow("new") + _gains(f), _losses(f), "nothing was lost, so there is no ratio", f)
+    back = 0 if f.definition.quick_ratio == "with_reactivation" else f.flow("reactivation")
+    return _share(f.flow("new") + _gains(f) - back, _losses(f), "nothing was lost, so there is no ratio", f)
 
 
 def _arpa(f: Figures) -> Value:
@@ -471,7 +529,7 @@ _METRICS = (
         "rate",
         "cohort",
         "MRR at the end of those paying at the start / their MRR at the start, at the rates of the start",
-        lambda f: _nrr(f.kept),
+        _retention(_nrr, _net_churn),
         "higher",
         "kept",
         money_parts=True,
@@ -483,7 +541,7 @@ _METRICS = (
         "rate",
         "cohort",
         "the same, each customer at most with the MRR of the start",
-        lambda f: _grr(f.kept),
+        _retention(_grr, _gross_churn),
         "higher",
         "kept",
         money_parts=True,

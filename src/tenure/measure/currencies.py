@@ -33,6 +33,7 @@ class Conversion:
     reporting: str
     days: dict[str, list[int]] = field(default_factory=dict)
     per_usd: dict[str, list[Fraction]] = field(default_factory=dict)
+    fixed: int | None = None  # the day whose rates count for every day
     _units: dict[tuple[str, int, int], int | None] = field(default_factory=dict)
 
     @classmethod
@@ -64,6 +65,8 @@ class Conversion:
         """
         if currency == self.reporting:
             return SCALE
+        if self.fixed is not None:
+            day = self.fixed
         theirs, ours = self._rate(currency, day), self._rate(self.reporting, day)
         if theirs is None or ours is None:
             return None
@@ -157,10 +160,10 @@ def written(dialect: Dialect, name: str, table: pa.Table) -> str:
     )
 
 
-def currencies(facts: Facts) -> list[str]:
-    """The currencies that subscriptions are priced in, sorted."""
+def currencies(facts: Facts, source: str = "states") -> list[str]:
+    """The currencies that subscriptions are priced in (or that invoice lines are in), sorted."""
     found: set[str] = set()
-    for table in ("subscription_states", "subscription_spans"):
+    for table in ("subscription_states", "subscription_spans") if source == "states" else (source,):
         if facts.has(table):
             constant = facts.constant(table, "currency")
             if constant is not None:

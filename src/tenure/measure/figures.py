@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tenure.kernel.time import Period
 from tenure.lake.portable import day_number
 from tenure.measure.currencies import SCALE, Conversion, day_before
+from tenure.measure.definition import BASE, Definition, profile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,10 +63,20 @@ class Figures:
     kept_12m: Retention | None = None
     reason: str = ""  # why money has no value
     provisional: bool = False
+    definition: Definition = field(default_factory=lambda: profile(BASE))
+    turnover: dict[str, int] = field(default_factory=dict)  # see totals: base_events, passers
+    customer_days: int | None = None
+    daily: Fraction | None = None  # each day's losses by the day's customers, summed
+    window: Figures | None = None  # what churn rates look at, where it is not the period
 
     def flow(self, kind: str) -> int:
         """A movement as shown: losses positive."""
         return -self.flows[kind] if kind in LOSSES else self.flows[kind]
+
+    @property
+    def rated(self) -> Figures:
+        """What churn rates are made of: the window they look at, or the period itself."""
+        return self.window or self
 
     @property
     def churned(self) -> int:
@@ -120,7 +131,7 @@ def assemble(
             assert row.currency is not None
             money[row.seg, row.currency][row.slice].append(row)
             currencies.add(row.currency)
-        elif row.what in ("people", "lost"):
+        elif row.what in ("people", "lost", "turnover"):
             people[row.seg][row.slice].append(row)
         elif row.what == "kept":
             kept[row.slice, row.seg, row.currency][row.kind] = row
@@ -144,7 +155,7 @@ def assemble(
                 base = found[i, seg, None]
                 figures.customers_open, figures.customers_close = base.customers_open, base.customers_close
                 figures.paying_open, figures.paying_close = base.paying_open, base.paying_close
-                figures.events, figures.lost = base.events, base.lost
+                figures.events, figures.lost, figures.turnover = base.events, base.lost, base.turnover
                 figures.provisional = day_number(period.after) > horizon_day
                 if not has_spread:
                     figures.squares = None
@@ -189,6 +200,8 @@ def _people(
         for row in mine:
             if row.what == "lost":
                 figures.lost += row.n
+            elif row.what == "turnover":
+                figures.turnover[row.kind] = figures.turnover.get(row.kind, 0) + row.n
             elif row.kind == "customers":
                 customers += row.n
             elif row.kind == "paying":

@@ -12,6 +12,8 @@ Columns of the answer: what, slice, day, currency, seg, kind, amount (DECIMAL), 
     lost     n = customers at a window's start who are none at its end (slice = the window)
     kept     of those paying at a window's start: kind 'loss' amount = sum of max(0, -net), kind 'net' amount = sum of net;
              x1 = sum of net squared, x2 = sum of opening x net (on 'net'), n = how many of them moved
+    turnover n = churn events of those who were customers at a window's start (kind base_events), customers who came and
+             were gone at its end (kind passers); only where a definition counts them
     spread   x1 = change of the sum of squared balances
     payers   n = change of the number who pay in a currency (kind `regrouped` at a slice's start)
 """
@@ -49,32 +51,41 @@ def statement(
     currency: str | None = None,
     conversion: str | None = None,
     opening_rates: str | None = None,
-    only_kept: bool = False,
+    purchase: str | None = None,
+    reporting: str | None = None,
+    parts: str = "all",
+    turnover: bool = False,
 ) -> str:
     """The statement; see the module.
 
     conversion: a relation (day, currency, rate) in the engine, needed only where customers pay in several currencies;
     opening_rates: a relation (win, currency, rate) with the rates at the windows' starts. Both NULL-free, or both None
-    where amounts stay in their own currencies. With `only_kept`, nothing but kept and lost.
+    where amounts stay in their own currencies. purchase: a relation (day, currency, rate) that prices are converted with
+    once, into `reporting`. parts: all, kept (with lost and turnover) or people.
     """
     st = facts.statement()
-    found = states.shape(facts, definition)
+    found = states.shape(facts, definition, reporting)
     of_item = segment.column if segment is not None else None
     if of_item is not None:
         of_item = of_item.replace("{text}", "STRING" if facts.engine.dialect.spark else "VARCHAR")
-    moved = movements(st, facts, definition, found, slices, segment=of_item, money=Money(conversion))
-    look = Look(st, facts, found, segment, moved, slices, currency, plain=is_plain(found, definition, of_item))
-    parts = (
-        []
-        if only_kept
-        else [
-            *look.money(by_day),
-            *look.people(),
-            *(look.payers() if opening_rates is None and found.currencies else []),
-        ]
+    moved = movements(
+        st, facts, definition, found, slices, segment=of_item, money=Money(conversion, purchase, reporting)
     )
-    parts += look.retention(windows, opening_rates, spread=not only_kept)
-    return st.render("\nUNION ALL\n".join(parts))
+    look = Look(st, facts, found, segment, moved, slices, currency, plain=is_plain(found, definition, of_item))
+    if parts == "people":
+        named = (
+            f"SELECT 'people' AS what, CAST(0 AS BIGINT) AS slice, {look.none}, '' AS seg, '' AS kind, {look.zero} AS amount, "
+            "CAST(0 AS BIGINT) AS n, 0e0 AS x1, 0e0 AS x2 WHERE FALSE"
+        )
+        return st.render("\nUNION ALL\n".join([named, *look.people()]))
+    selects = []
+    if parts == "all":
+        selects = [*look.money(by_day), *look.people()]
+        selects += look.payers() if opening_rates is None and found.currencies else []
+    selects += look.retention(windows, opening_rates, spread=parts == "all")
+    if turnover:
+        selects += look.turnover(windows)
+    return st.render("\nUNION ALL\n".join(selects))
 
 
 class Look:
@@ -499,6 +510,46 @@ class Look:
                 f"{known}GROUP BY b.period, {own}{shown}"
             )
         return parts
+
+    def turnover(self, windows: Sequence[Window]) -> list[str]:
+        """How often those who were customers at a window's start left, and who came and was gone at its end."""
+        st, d = self.st, self.d
+        rows = [(str(i), str(w.first), str(w.last)) for i, w in enumerate(windows)]
+        marks = st.step("turnover_windows", d.values(rows, ("win", "first_slice", "last_slice")))
+        per = st.step(
+            "turns",
+            "SELECT w.win, w.first_slice, m.customer_id, min_by(m.customer0, m.ts) AS was, "
+            "max_by(m.customer1, m.ts) AS is_now, sum(m.customer0 * (1 - m.customer1)) AS left_times, "
+            "max(CASE WHEN m.customer0 = 1 AND m.customer1 = 0 THEN m.ts END) AS last_left "
+            f"FROM {self.moved} AS m JOIN {marks} AS w ON m.period BETWEEN w.first_slice AND w.last_slice "
+            "WHERE m.closes = 1 AND m.customer0 <> m.customer1 GROUP BY w.win, w.first_slice, m.customer_id "
+            "HAVING sum(m.customer0 * (1 - m.customer1)) > 0",
+            keep=True,
+            says="who left in each window, how often, and whether they were customers at its start and end",
+        )
+        join, seg = "", "''"
+        if self.of_item:
+            touched = st.step(
+                "turns_in_segments",
+                f"SELECT DISTINCT customer_id, ts, seg FROM {self.placed()} WHERE kind IS NOT NULL",
+            )
+            join, seg = f" JOIN {touched} AS s ON s.customer_id = t.customer_id AND s.ts = t.last_left", "s.seg"
+        elif self.of_customer:
+            join = (
+                " LEFT JOIN members AS s ON s.customer_id = t.customer_id "
+                "AND t.first_slice BETWEEN s.first_slice AND s.last_slice"
+            )
+            seg = self.full("''", "s.seg")
+        counted = st.step(
+            "turnover",
+            f"SELECT t.win, {seg} AS seg, sum(t.was * t.left_times) AS base_events, "
+            f"sum((1 - t.was) * (1 - t.is_now)) AS passers FROM {per} AS t{join} GROUP BY t.win, {seg}",
+            keep=True,
+        )
+        return [
+            f"SELECT 'turnover', win, {self.none}, seg, '{kind}', {self.zero}, CAST({kind} AS BIGINT), 0e0, 0e0 FROM {counted}"
+            for kind in ("base_events", "passers")
+        ]
 
     def same(self, one: str, other: str) -> str:
         """The claim that two relations speak of one customer."""
