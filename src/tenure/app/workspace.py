@@ -84,12 +84,13 @@ class Workspace:
         return self._engines[name]
 
     def definition(self, profile: str | None = None) -> Definition:
-        """The definition profile, with the company's own choices where it is the company's profile."""
-        from tenure.measure.definition import profile as load
-        from tenure.measure.definition import with_choices
+        """The definition of that name (default: the company's), with the company's own choices where it is its profile.
 
-        base = load(profile or self.settings.profile)
-        return with_choices(base, self.settings.definition) if profile in (None, self.settings.profile) else base
+        Choices may follow the name: `stripe, past_due_days=14`.
+        """
+        from tenure.measure.definition import named
+
+        return named(profile or self.settings.profile, self.settings.definition, self.settings.profile)
 
     def known_before(self, known_on: str | datetime | None = None) -> datetime:
         """The exclusive end of what is known: of a day, month or year the whole of it; by default now."""

@@ -7,7 +7,7 @@ a bridge that it belongs to; profiles/*.toml tell for each choice they make the 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
@@ -325,18 +325,25 @@ def with_choices(base: Definition, choices: Mapping[str, object]) -> Definition:
     return found
 
 
-def from_texts(base: Definition, texts: Iterable[str]) -> Definition:
-    """The definition with choices written `name=value`, as on the command line; BadInput for what cannot be."""
+def named(text: str, company: Mapping[str, object] | None = None, base: str | None = None) -> Definition:
+    """The definition called `text`: a profile's name, then choices of one's own, as in `stripe, past_due_days=14`.
+
+    company: the company's own choices, made where the profile is `base` (the company's). UnknownName and BadInput say
+    what is wrong with the text.
+    """
+    first, *rest = (part.strip() for part in text.split(","))
     choices: dict[str, object] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
+    for part in rest:
+        key, equals, value = part.partition("=")
         if not equals:
-            raise BadInput(f"--define {text}: write it as name=value, such as --define past_due_days=30")
+            raise BadInput(f"profile '{text}': write choices as name=value, such as {first},past_due_days=30")
         choices[key.strip()] = value.strip()
+    found = profile(first)
+    own = dict(company or {}) if first == (base or BASE) else {}
     try:
-        return with_choices(base, choices)
+        return with_choices(found, {**own, **choices})
     except BadConfiguration as error:
-        raise BadInput(str(error)) from None
+        raise BadInput(f"profile '{text}': {error}") from None if choices else error
 
 
 def _shown(value: Any) -> str:

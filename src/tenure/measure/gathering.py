@@ -265,7 +265,7 @@ def _subscriptions(look: _Look, asked: Sequence[Period], found: dict[Key, Figure
     if look.segment is not None and look.segment.of_customer:
         raise BadInput(
             "this definition compares each subscription's revenue, so it splits by columns of the subscription "
-            "(plan_id, interval, ...) only; use --define retention_of=customer to split by what belongs to customers"
+            "(plan_id, interval, ...) only; choose retention_of=customer to split by what belongs to customers"
         )
     alone = replace(look.definition, follows="subscription")
     each = [totals.Window(i, i) for i in range(len(asked))]

@@ -41,7 +41,7 @@ def shape(facts: Facts) -> Shape:
     if not facts.has("invoice_lines"):
         raise BadInput(
             "this definition makes MRR from invoices, and no invoice lines are loaded; load some with "
-            "`tenure load invoice_lines FILE`, or choose --define source=states"
+            "`tenure load invoice_lines FILE`, or choose source=states"
         )
     st = facts.statement()
     sql = f"SELECT min(currency) AS low, max(currency) AS high FROM {facts.source(st, 'invoice_lines')}"
