@@ -12,6 +12,7 @@ from tenure.faces import reference_pages
 from tenure.faces.cli.ending import run
 from tenure.faces.cli.places import leave
 from tenure.measure.catalogue import CATALOGUE
+from tenure.measure.definition import profiles
 from tests.conftest import ROOT
 
 PAGES = ROOT / "docs" / "reference"
@@ -109,4 +110,5 @@ def test_the_glossary_gives_every_term_in_english_and_thai() -> None:
 
 def test_pages_are_written_below_the_folder_that_is_named(tmp_path: Path) -> None:
     written = {name for name, _ in reference_pages.pages()}
-    assert written == {"command-line.md", "metrics/index.md", *(f"metrics/{name}.md" for name in CATALOGUE)}
+    metrics = {f"metrics/{name}.md" for name in ("index", *CATALOGUE)}
+    assert written == {"command-line.md", *metrics, *(f"profiles/{name}.md" for name in ("index", *profiles()))}

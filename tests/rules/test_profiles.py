@@ -10,7 +10,8 @@ import pytest
 
 from tenure.errors import BadConfiguration, BadInput, UnknownName
 from tenure.measure import definition
-from tenure.measure.definition import CHOICES, Definition, from_texts, profile, profiles, with_choices
+from tenure.measure.definition import CHOICES, Definition, named, profile, profiles, with_choices
+from tests.conftest import ROOT
 
 VENDORS = ("baremetrics", "chargebee", "chartmogul", "maxio", "paddle", "profitwell", "recurly", "stripe")
 BASE = profile("tenure")
@@ -48,6 +49,11 @@ def test_the_words_of_a_page_stand_in_quotation_marks(name: str, choice: str) ->
 
 def test_the_default_has_a_reason_for_every_choice() -> None:
     assert [name for name in CHOICES if name not in dict(BASE.reasons)] == []
+
+
+def test_every_profile_has_a_page_and_every_page_a_profile() -> None:
+    pages = {path.stem for path in (ROOT / "docs/reference/profiles").glob("*.md")} - {"index"}
+    assert pages == set(profiles()), "run: python -m tenure.faces.reference_pages docs/reference"
 
 
 @pytest.mark.parametrize("name", VENDORS)
@@ -135,14 +141,16 @@ def test_a_number_that_cannot_be_is_refused(choice: str, value: object) -> None:
 
 def test_a_choice_without_a_value_on_the_command_line_is_bad_input() -> None:
     with pytest.raises(BadInput, match="name=value"):
-        from_texts(BASE, ["past_due_days"])
-    with pytest.raises(BadInput, match="Did you mean"):
-        from_texts(BASE, ["past_due_day=30"])
+        named("stripe,past_due_days")
+    with pytest.raises(BadInput, match="Did you mean 'past_due_days'"):
+        named("stripe,past_due_day=30")
+    with pytest.raises(BadInput, match="impossible"):
+        named("stripe,pause=zero")
 
 
 def test_choices_are_read_alike_from_a_file_and_from_the_command_line() -> None:
     file = with_choices(BASE, {"week": [433, 100], "past_due_days": 30})
-    typed = from_texts(BASE, ["week=433/100", "past_due_days = 30"])
+    typed = named("tenure, week=433/100,past_due_days = 30")
     assert file == typed
     assert typed.week == (433, 100)
 
@@ -159,7 +167,14 @@ def test_a_profile_without_choices_equals_its_base(name: str) -> None:
     base = profile(name)
     assert with_choices(base, {}) is base
     assert with_choices(base, base.choices) is base
-    assert from_texts(base, []) is base
+    assert named(name) is base
+
+
+def test_a_companys_choices_hold_for_its_own_profile_and_for_no_other() -> None:
+    company = {"past_due_days": 14}
+    assert named("stripe", company, "stripe").name == "stripe, past_due_days=14"
+    assert named("stripe,past_due_days=7", company, "stripe").name == "stripe, past_due_days=7"
+    assert named("chartmogul", company, "stripe") is profile("chartmogul")
 
 
 def test_choices_that_equal_the_base_are_no_difference() -> None:

@@ -1,6 +1,6 @@
 """What does each metric and each command mean? The reference pages of the documentation, made from the code itself.
 
-    python -m tenure.faces.reference_pages docs/reference       writes metrics/*.md and command-line.md
+    python -m tenure.faces.reference_pages docs/reference       writes metrics/*.md, profiles/*.md, command-line.md
     python -m tenure.faces.reference_pages --example shop       makes the example company that the pages ask
 
 A page says nothing of its own where the code can say it: questions, formulas and units are the catalogue's, what an
@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tenure.faces import profile_pages
 from tenure.faces.cli.places import leave
 from tenure.kernel.time import Period, midnight, zone
 from tenure.measure.catalogue import CATALOGUE, Metric
@@ -470,6 +471,7 @@ def pages() -> Iterator[tuple[str, str]]:
         folder = Path(scratch) / "shop"
         shop = example(folder)
         shown = _shown(shop)
+        yield from profile_pages.pages(shop, ["-w", str(folder)], _said)
         leave(shop)
         yield "metrics/index.md", index_page()
         for metric in CATALOGUE.values():
