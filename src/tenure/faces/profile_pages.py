@@ -176,7 +176,8 @@ def _use(found: Definition) -> list[str]:
         "```",
         "",
         f"On the command line the same is `--profile {found.name},{choice}={plain}`. The numbers then say that they",
-        f"were counted by `{found.name}, {choice}={plain}`. Choices that contradict each other are refused with the reason.",
+        f"were counted by `{found.name}, {choice}={plain}`. Choices that contradict each other are refused with the",
+        "reason.",
         "",
     ]
     return lines
