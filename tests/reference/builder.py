@@ -58,7 +58,27 @@ STATE = {
 }
 SPAN = {**PRICE, "status": None, "trial_ends_at": None, "term_ends_at": None, **CANCEL}
 CUSTOMER = {"merged_into": None, "is_test": None, "channel": None, "country": None, "signed_up_at": None}
-LINE = {"kind": "recurring", "amount_minor": 0, "currency": "USD", "is_proration": None}
+LINE = {
+    "subscription_id": None,
+    "plan_id": None,
+    "kind": "recurring",
+    "amount_minor": 0,
+    "discount_minor": None,
+    "tax_minor": None,
+    "tax_inclusive": None,
+    "currency": "USD",
+    "service_end": None,
+    "is_proration": None,
+}
+INVOICE = {"subscription_id": None, "issued_at": None, "total_minor": 10_000, "currency": "USD", "status": "open"}
+PAYMENT = {
+    "kind": "charge",
+    "invoice_id": None,
+    "attempted_at": None,
+    "amount_minor": 10_000,
+    "currency": "USD",
+    "outcome": "succeeded",
+}
 TRAIT = {"value": None, "number": None}
 INSTANTS = {
     "discount_ends_at",
@@ -71,6 +91,9 @@ INSTANTS = {
     "cancel_at",
     "recorded_at",
     "signed_up_at",
+    "service_end",
+    "issued_at",
+    "attempted_at",
 }
 
 
@@ -92,6 +115,8 @@ class Facts:
             "subscription_states": [],
             "rates": [],
             "invoice_lines": [],
+            "invoices": [],
+            "payments": [],
         }
 
     def state(
@@ -148,6 +173,18 @@ class Facts:
         key = {"line_id": name, "invoice_id": f"bill-of-{name}", "service_start": instant(at)}
         plain = {"customer_id": customer, **LINE}
         return self._add("invoice_lines", key, plain, columns, key["service_start"])
+
+    def invoice(self, invoice: str, issued_at: str, *, customer: str = "c1", **columns: Any) -> Row:
+        """A bill of the customer's subscription, open unless told."""
+        columns = {"subscription_id": f"s-{customer}", "issued_at": issued_at, **columns}
+        plain = {"customer_id": customer, **INVOICE}
+        return self._add("invoices", {"invoice_id": invoice}, plain, columns, instant(issued_at))
+
+    def payment(self, invoice: str, attempted_at: str, *, customer: str = "c1", **columns: Any) -> Row:
+        """An attempt to collect a bill; it succeeds unless told."""
+        key = {"payment_id": f"payment-{len(self.tables['payments'])}"}
+        columns = {"invoice_id": invoice, "attempted_at": attempted_at, **columns}
+        return self._add("payments", key, {"customer_id": customer, **PAYMENT}, columns, instant(attempted_at))
 
     def _add(self, table: str, key: Row, plain: Row, columns: Mapping[str, Any], business_time: datetime | None) -> Row:
         told = {"recorded_at": business_time, "version": None, "retracted": False, "recorded_assumed": False}

@@ -163,9 +163,21 @@ def _purchase_rates(
     facts: Facts, conversion: Conversion, known: Sequence[str], after: date, statements: list[str]
 ) -> str:
     """Lends the rates of every day, for prices that are converted once; NoRate where one that is needed is missing."""
-    table = by_day(facts, conversion, known, date(1970, 1, 2), after)
-    name = facts.engine.lend("rates_of_purchase", table)
-    statements.append(written(facts.engine.dialect, name, table))
+    for table, column in (("subscription_states", "effective_at"), ("subscription_spans", "started_at")):
+        if facts.has(table):
+            st = facts.statement()
+            raw = facts.source(st, table)
+            began = facts.engine.dialect.micros(f"min({column})")
+            sql = st.render(
+                f"SELECT currency, {began} AS began FROM {raw} WHERE currency IS NOT NULL GROUP BY currency"
+            )
+            for row in facts.engine.table(sql).to_pylist():
+                conversion.need(
+                    row["currency"], day_number(from_micros(row["began"]).astimezone(facts.timezone).date())
+                )
+    rates = by_day(facts, conversion, known, date(1970, 1, 2), after)
+    name = facts.engine.lend("rates_of_purchase", rates)
+    statements.append(written(facts.engine.dialect, name, rates))
     return name
 
 

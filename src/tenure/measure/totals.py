@@ -274,12 +274,13 @@ class Look:
             f"sum(CASE WHEN turn = {3 + code} THEN n ELSE 0 END) AS churned_{name}"
             for code, name in states.ACTOR_NAMES.items()
         )
+        summed = "summed" if "summed" in self.st else self.summed(False)
         people = self.st.step(
             "people",
             f"SELECT period, {self.seg()} AS seg, sum(CASE WHEN turn = 1 THEN n ELSE 0 END) AS new, "
             f"sum(CASE WHEN turn = 2 THEN n ELSE 0 END) AS reactivated, {actors}, "
             "sum(CASE WHEN turn = 0 THEN 0 WHEN turn <= 2 THEN n ELSE -n END) AS customers, sum(pays * n) AS paying "
-            f"FROM summed GROUP BY period{', seg' if self.seg() == 'seg' else ''}",
+            f"FROM {summed} GROUP BY period{', seg' if self.seg() == 'seg' else ''}",
             keep=True,
             says="customers won and lost",
         )
