@@ -72,6 +72,9 @@ def test_a_profile_differs_from_its_base_only_where_it_gives_a_reason(name: str)
         ("chartmogul", 8, 100),  # D2: 10 - 2 who are back; the 3 joined within the month
         ("tenure", 8, 100),  # D2
         ("stripe", 13, 130),  # D3: all who left, by the start and those who joined
+        ("maxio", 13, 100),  # D1
+        ("chargebee", 8, 100),  # D2
+        ("recurly", 8, 100),  # D2: months are compared by their ends
         ("profitwell", 10, 100),  # D8: without the 3 who joined and left
     ],
 )
