@@ -207,10 +207,58 @@ def test_each_currency_has_its_line_and_people_a_table_of_their_own(tenure: Tenu
 def test_any_number_opens_to_the_customers_in_it(tenure: Tenure, shop: Path) -> None:
     command = ("-w", shop, "metrics", "mrr_churn", "--from", "2026-03", "--customers")
     (row,) = tenure(*command, "--format", "json").json()
-    assert (row["customer_id"], row["amount"], row["currency"], row["what"]) == ("Ben", "-20.00", "USD", "churn")
+    assert (row["customer_id"], row["amount"], row["currency"], row["what"]) == ("Ben", "20.00", "USD", "churn")
     assert row["at"] == "2026-03-15T00:00:00+00:00"
     assert "Ben" in tenure(*command).out
     assert tenure(*command, "--format", "csv").csv()[0]["customer_id"] == "Ben"
+
+
+def test_the_customers_of_a_segment_name_it_as_the_numbers_do(tenure: Tenure, shop: Path) -> None:
+    command = ("-w", shop, "metrics", "nrr", "--from", "2026-03", "--by", "plan_id", "--customers")
+    rows = tenure(*command, "--format", "json").json()
+    assert [(row["segment"], row["customer_id"], row["amount"], row["base"], row["what"]) for row in rows] == [
+        ({"plan_id": "basic"}, "Ben", "0.00", "20.00", "left"),
+        ({"plan_id": "pro"}, "Ann", "50.00", "50.00", "same"),
+    ]
+    flat = tenure(*command, "--format", "csv").csv()
+    assert [row["segment.plan_id"] for row in flat] == ["basic", "pro"]
+    lines = [line.split() for line in tenure(*command).out.splitlines()]
+    assert ["2026-03", "basic", "Ben", "$20.00", "$0.00", "left"] in lines
+
+
+def test_the_customers_of_several_metrics_stand_in_a_table_each(tenure: Tenure, shop: Path) -> None:
+    command = ("-w", shop, "metrics", "customer_churn_rate", "mrr", "--from", "2026-03", "--customers")
+    said = tenure(*command).out
+    assert said.index("customer_churn_rate") < said.index("stayed") < said.index("mrr") < said.index("balance")
+    rates = [row for row in tenure(*command, "--format", "json").json() if row["metric"] == "customer_churn_rate"]
+    assert [(row["customer_id"], row["amount"], row["base"]) for row in rates] == [("Ben", 1, 1), ("Ann", 0, 1)]
+
+
+def test_the_customers_of_many_numbers_are_cut_on_the_screen_and_whole_in_a_file(
+    tmp_path: Path, tenure: Tenure
+) -> None:
+    facts = Facts()
+    for number in range(120):
+        facts.span("2026-01-05", None, customer=f"c{number:03}", amount_minor=1_000 + number)
+        facts.span("2026-01-05", None, customer=f"y{number:03}", amount_minor=100 + number, currency="JPY")
+    open_workspace(tmp_path / "shop", facts)
+    command = ("-w", tmp_path / "shop", "metrics", "mrr", "--from", "2026-01", "--customers")
+    said = tenure(*command).out
+    assert said.count("balance") == 100 and "y119" in said and "c119" in said
+    assert "... and 140 more: --format csv lists them all" in said
+    assert len(tenure(*command, "--format", "csv").csv()) == 240
+
+
+def test_the_customers_of_a_made_up_company_are_told_to_be_made_up(tmp_path: Path, tenure: Tenure) -> None:
+    facts = Facts()
+    facts.span("2026-01-05", None, customer="Ann")
+    with open_workspace(tmp_path / "shop", facts) as opened:
+        path = opened.folder / "tenure.toml"
+    path.write_text(path.read_text(encoding="utf-8") + "made_up = true\n", encoding="utf-8")
+    command = ("-w", tmp_path / "shop", "metrics", "mrr", "--customers", "--from")
+    assert "This company is made up." in tenure(*command, "2026-01").out
+    assert "This company is made up." in tenure(*command, "2025-01").out
+    assert "As known on 2026-02." in tenure(*command, "2026-01", "--known-on", "2026-02").out
 
 
 def test_a_number_with_nobody_in_it_says_so(tenure: Tenure, shop: Path) -> None:

@@ -199,7 +199,7 @@ def _shown(shop: Workspace) -> dict[str, tuple[str, str]]:
             who = [row for row in people if row["metric"] == name]
             found[name] = (
                 numbers.as_table(rows, "month", by, answer.notes),
-                numbers.people_table(who, "month", zone("UTC")),
+                numbers.people_table(who, "month", zone("UTC"), by),
             )
     return found
 

@@ -6,8 +6,8 @@ Money here is an integer of 10^-16 of a 10^-6 minor unit (see currencies.SCALE),
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -40,6 +40,21 @@ class Retention:
     pairs: tuple[Sequence[float], Sequence[float], Sequence[int]] | None = None  # start, end, how many like it
     reason: str = ""
 
+    def plus(self, other: Retention) -> Retention:
+        """Both together: of people whom no customer belongs to twice."""
+        return Retention(
+            self.opening + other.opening,
+            self.loss + other.loss,
+            self.net + other.net,
+            self.moved + other.moved,
+            self.net_squared + other.net_squared,
+            self.crossed + other.crossed,
+            None if self.squares is None or other.squares is None else self.squares + other.squares,
+            self.customers + other.customers,
+            None,
+            self.reason or other.reason,
+        )
+
 
 @dataclass
 class Figures:
@@ -65,9 +80,11 @@ class Figures:
     provisional: bool = False
     definition: Definition = field(default_factory=lambda: profile(BASE))
     turnover: dict[str, int] = field(default_factory=dict)  # see totals: base_events, passers
-    customer_days: int | None = None
-    daily: Fraction | None = None  # each day's losses by the day's customers, summed
-    window: Figures | None = None  # what churn rates look at, where it is not the period
+    days: tuple[tuple[int, int, int], ...] | None = None  # each day's (customers at its start, who left, at its end)
+    windows: dict[int, Figures] = field(
+        default_factory=dict
+    )  # by days before the period's end: what churn rates look at
+    kept_alone: Retention | None = None  # kept, of each subscription
 
     def flow(self, kind: str) -> int:
         """A movement as shown: losses positive."""
@@ -76,12 +93,54 @@ class Figures:
     @property
     def rated(self) -> Figures:
         """What churn rates are made of: the window they look at, or the period itself."""
-        return self.window or self
+        found = self.windows.get(self.definition.window_days)
+        return self if found is None else found.under(self.definition)
+
+    def under(self, definition: Definition) -> Figures:
+        """The same sums read by another definition."""
+        return replace(self, definition=definition)
+
+    def plus(self, other: Figures) -> Figures:
+        """Both together: the sums of people whom no customer belongs to twice."""
+        return Figures(
+            self.period,
+            self.segment,
+            self.currency,
+            self.opening + other.opening,
+            {kind: self.flows[kind] + other.flows[kind] for kind in FLOWS},
+            self.fx + other.fx,
+            self.closing + other.closing,
+            None if self.squares is None or other.squares is None else self.squares + other.squares,
+            self.customers_open + other.customers_open,
+            self.customers_close + other.customers_close,
+            self.paying_open + other.paying_open,
+            self.paying_close + other.paying_close,
+            _summed(self.events, other.events),
+            self.lost + other.lost,
+            self.kept.plus(other.kept),
+            None if self.kept_12m is None or other.kept_12m is None else self.kept_12m.plus(other.kept_12m),
+            self.reason or other.reason,
+            self.provisional or other.provisional,
+            self.definition,
+            _summed(self.turnover, other.turnover),
+            None
+            if self.days is None or other.days is None
+            else tuple((a + d, b + e, c + f) for (a, b, c), (d, e, f) in zip(self.days, other.days, strict=True)),
+            {days: window.plus(other.windows[days]) for days, window in self.windows.items()},
+            None if self.kept_alone is None or other.kept_alone is None else self.kept_alone.plus(other.kept_alone),
+        )
 
     @property
     def churned(self) -> int:
         """Customers who left, events."""
         return sum(self.events[name] for name in CHURNED)
+
+
+def _summed(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    total: dict[str, int] = defaultdict(int, one)
+    for kind, n in other.items():
+        total[kind] += n
+    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +220,9 @@ def assemble(
                     figures.squares = None
             for native in own:
                 _money(found, money[seg, native], spread[seg, native], slices, seg, native, currency, conversion)
-            if (seg, currency) in payers and not conversion:
-                _payers(found, payers[seg, currency], slices, seg, currency)
+            if payers and not conversion:
+                # A currency in which nobody of the segment ever paid has no payers, whoever pays in another.
+                _payers(found, payers.get((seg, currency), {}), slices, seg, currency)
             for i in range(len(slices)):
                 figures = found[i, seg, currency]
                 mine = kept.get((i, seg, None if conversion else currency), {})

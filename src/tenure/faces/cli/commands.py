@@ -280,7 +280,8 @@ def metrics(
     if sql:
         put(answer.sql())
     elif customers:
-        _people(people, period, shop.settings.timezone, format)
+        remarks = [*answer.notes, *_remarks(shop, known_on, answer.definition.name)]
+        _people(people, period, tuple(by or ()), shop.settings.timezone, format, remarks)
     elif format is Format.json:
         put(as_json(answer.rows()))
     elif format is Format.csv:
@@ -309,16 +310,18 @@ def _remarks(shop: Any, known_on: str | None, profile: str | None = None) -> lis
     return found
 
 
-def _people(rows: list[dict[str, Any]], grain: str, timezone: str, format: Format) -> None:
+def _people(
+    rows: list[dict[str, Any]], grain: str, by: tuple[str, ...], timezone: str, format: Format, remarks: list[str]
+) -> None:
     from tenure.faces.cli import numbers
     from tenure.kernel.time import zone
 
     if format is Format.json:
         put(as_json(rows))
     elif format is Format.csv:
-        put(as_csv(numbers.PEOPLE_KEYS, rows))
+        put(as_csv(*flattened(numbers.PEOPLE_KEYS, rows, by)))
     else:
-        put(numbers.people_table(rows, grain, zone(timezone)))
+        put(numbers.people_table(rows, grain, zone(timezone), by, remarks))
 
 
 def _list(chosen: list[Any], format: Format) -> None:

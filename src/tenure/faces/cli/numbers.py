@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from tenure.faces.cli.layout import Column, table, table_width, width, wrapped
+from tenure.faces.cli.layout import Column, strong, table, table_width, width, wrapped
 from tenure.kernel import money
 from tenure.kernel.time import label
 
@@ -179,7 +180,7 @@ def _series(rows: Sequence[dict[str, Any]], name: str, key: Any, alone: bool, no
 
 
 PEOPLE_KEYS = (
-    "metric", "period_start", "segment", "customer_id", "name", "currency", "amount", "opening", "at", "what",
+    "metric", "period_start", "segment", "customer_id", "name", "currency", "amount", "base", "at", "what",
 )  # fmt: skip
 
 
@@ -192,50 +193,75 @@ def trimmed(value: Decimal | None, currency: str | None) -> Decimal | None:
 
 
 def people(answer: Answer) -> list[dict[str, Any]]:
-    """The customers behind an answer's numbers, money with its currency's digits."""
-    rows = answer.customers().to_pylist()
+    """The customers behind an answer's numbers: money with its currency's digits, counts whole, segments as objects."""
+    from tenure.measure.catalogue import metric
+
+    rows: list[dict[str, Any]] = answer.customers().to_pylist()
     for row in rows:
-        for name in ("amount", "opening"):
-            row[name] = trimmed(row[name], row["currency"])
+        of = metric(row["metric"])
+        row["segment"] = row["segment"] and json.loads(row["segment"])
+        for name, is_money in (("amount", of.of_money), ("base", of.money_parts)):
+            if row[name] is not None:
+                row[name] = trimmed(row[name], row["currency"]) if is_money else int(row[name])
     return rows
 
 
-def people_table(rows: Sequence[dict[str, Any]], grain: str, tz: ZoneInfo, limit: int = 100) -> str:
-    """The customers behind numbers, for people: who, how much, when (in the zone) and by what movement."""
+def people_table(
+    rows: Sequence[dict[str, Any]],
+    grain: str,
+    tz: ZoneInfo,
+    by: Sequence[str] = (),
+    remarks: Sequence[str] = (),
+    limit: int = 100,
+) -> str:
+    """The customers behind numbers, for people, a table for each metric: who, how much, when (in the zone), by what.
+
+    Of many numbers each shows its first customers, of one number the first `limit`.
+    """
+    below = "".join("\n" + wrapped(remark) + "\n" for remark in remarks)
     if not rows:
-        return "There is nobody in these numbers.\n"
-    several = len({row["metric"] for row in rows}) > 1
-    shown = rows[:limit]
-    has = {
-        name: any(row[name] is not None for row in rows)
-        for name in ("segment", "name", "opening", "amount", "at", "what")
-    }
-    columns = [Column("metric")] if several else []
-    columns += [Column("period")]
-    columns += [Column("segment", cut=True)] if has["segment"] else []
-    columns += [Column("customer", cut=True)]
+        return "There is nobody in these numbers.\n" + below
+
+    def number_of(row: dict[str, Any]) -> tuple[Any, ...]:
+        return row["metric"], row["period_start"], *(row["segment"] or {}).values(), row["currency"]
+
+    each = max(5, limit // len({number_of(row) for row in rows}))
+    shown = [row for _, group in groupby(rows, key=number_of) for row in list(group)[:each]]
+    tables = {name: list(group) for name, group in groupby(shown, key=lambda row: row["metric"])}
+    parts = [
+        (f"{strong(name)}\n\n" if len(tables) > 1 else "") + _people_of_one(mine, grain, tz, by)
+        for name, mine in tables.items()
+    ]
+    if len(rows) > len(shown):
+        parts.append(f"... and {len(rows) - len(shown):,} more: --format csv lists them all\n")
+    return "\n".join(parts) + below
+
+
+def _people_of_one(rows: Sequence[dict[str, Any]], grain: str, tz: ZoneInfo, by: Sequence[str]) -> str:
+    """The customers of one metric, with the columns that say something of it."""
+    has = {name: any(row[name] is not None for row in rows) for name in ("name", "at", "what")}
+    # Counts add one for everybody; what became of the customer says more.
+    has |= {name: any(isinstance(row[name], Decimal) for row in rows) for name in ("amount", "base")}
+    columns = [Column("period"), *(Column(name, cut=True) for name in by), Column("customer", cut=True)]
     columns += [Column("name", cut=True)] if has["name"] else []
-    columns += [Column("before", right=True)] if has["opening"] else []
+    columns += [Column("base", right=True)] if has["base"] else []
     columns += [Column("amount", right=True)] if has["amount"] else []
     columns += [Column("when")] if has["at"] else []
     columns += [Column("what")] if has["what"] else []
 
-    def sum_of(value: Decimal | None, currency: str | None) -> str:
-        return NOTHING if value is None else amount(value, currency) if currency else f"{value:,}"
+    def money_of(value: Any, currency: str | None) -> str:
+        return amount(value, currency) if currency and isinstance(value, Decimal) else ""
 
     lines = []
-    for row in shown:
-        line = [row["metric"]] if several else []
-        line.append(label(row["period_start"], grain))
-        line += [row["segment"] or "(unknown)"] if has["segment"] else []
+    for row in rows:
+        segment = row["segment"] or {}
+        line = [label(row["period_start"], grain)]
+        line += ["(unknown)" if segment.get(name) is None else str(segment[name]) for name in by]
         line.append(row["customer_id"])
         line += [row["name"] or ""] if has["name"] else []
-        line += [sum_of(row["opening"], row["currency"])] if has["opening"] else []
-        line += [sum_of(row["amount"], row["currency"])] if has["amount"] else []
+        line += [money_of(row["base"], row["currency"])] if has["base"] else []
+        line += [money_of(row["amount"], row["currency"])] if has["amount"] else []
         line += ["" if row["at"] is None else row["at"].astimezone(tz).strftime("%Y-%m-%d %H:%M")] if has["at"] else []
         line += [row["what"] or ""] if has["what"] else []
         lines.append(line)
-    text = table(columns, lines)
-    if len(rows) > limit:
-        text += f"\n... and {len(rows) - limit:,} more: --format csv lists them all\n"
-    return text
+    return table(columns, lines)
