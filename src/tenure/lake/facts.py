@@ -30,6 +30,7 @@ class Facts:
     engine: Engine
     known_before: datetime
     timezone: ZoneInfo
+    among: str | None = None  # a relation in the engine with the customer_ids to look at; None: everybody
     _snapshots: dict[str, Snapshot] = field(default_factory=dict)
 
     @property
@@ -195,9 +196,12 @@ class Facts:
         return merged, left_out
 
     def counted(self, st: Statement, relation: str, columns: Iterable[str], step: str) -> str:
-        """A step: `relation` with customer_id replaced by the merged customer and test customers left out."""
+        """A step: `relation` with customer_id replaced by the merged customer and test customers left out.
+
+        Of the customers in `among`, if that is set.
+        """
         merged, left_out = self.people(st)
-        if merged is None and left_out is None:
+        if merged is None and left_out is None and self.among is None:
             return relation
         if step in st:
             return step
@@ -206,6 +210,8 @@ class Facts:
         sql = f"SELECT {who} AS customer_id, {others} FROM {relation} AS r"
         if merged:
             sql += f" LEFT JOIN {merged} AS m ON m.customer_id = r.customer_id"
+        if self.among:
+            sql += f" JOIN {self.among} AS a ON a.customer_id = {who}"
         if left_out:
             sql += f" LEFT JOIN {left_out} AS t ON t.customer_id = {who}"
             sql += " WHERE t.customer_id IS NULL"

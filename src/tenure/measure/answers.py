@@ -20,6 +20,7 @@ from tenure.measure.currencies import SCALE
 from tenure.measure.definition import Definition
 from tenure.measure.figures import Figures, Retention
 from tenure.measure.gathering import gather
+from tenure.measure.segments import resolve
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -220,7 +221,7 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
         first=question.first,
         after=question.after,
         grain=question.grain,
-        by=question.by,
+        segment=resolve(facts, question.by),
         currency=question.currency,
         year_back=any(metric.looks_back for metric in wanted),
         rates=any(metric.unit == "rate" for metric in wanted),

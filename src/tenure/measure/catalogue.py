@@ -136,16 +136,16 @@ def _customer_churn(f: Figures) -> Value:
         "start_and_new": Fraction(f.customers_open + f.events["new"]),
         "mean": Fraction(f.customers_open + f.customers_close, 2),
         "end": Fraction(f.customers_close),
-        "customer_days": Fraction(f.customer_days or 0),
+        "customer_days": Fraction(sum(close for _, _, close in f.days or ())),
     }
     base = bases[how]
     n = f.customers_open
     if how == "daily":
-        if f.daily is None or not n:
-            return Value(
-                None, numerator=Fraction(lost), denominator=Fraction(0), n=0, reason="a day began without customers"
-            )
-        value, base = f.daily, Fraction(n)
+        days = [(left, there) for there, left, _ in f.days or () if left]
+        if not n or not all(there for _, there in days):
+            empty = "a day on which somebody left began without customers"
+            return Value(None, numerator=Fraction(lost), denominator=Fraction(0), n=0, reason=empty)
+        value = sum((Fraction(left, there) for left, there in days), Fraction(0))
         scale = float(value) / lost if lost else 0.0
     elif not base:
         return Value(None, numerator=Fraction(lost), denominator=Fraction(0), n=0, reason=_NO_CUSTOMERS)
@@ -194,7 +194,8 @@ def _retention(compute: Callable[[Retention], Value], churn: Callable[[Figures],
 
     def look(f: Figures) -> Value:
         if f.definition.retention == "cohort":
-            return compute(f.kept)
+            alone = f.definition.retention_of == "subscription"
+            return compute(f.kept_alone or f.kept if alone else f.kept)
         lost = churn(f)
         if lost.value is None or lost.numerator is None or lost.denominator is None:
             return lost

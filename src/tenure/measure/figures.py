@@ -83,7 +83,7 @@ class Figures:
     days: tuple[tuple[int, int, int], ...] | None = None  # each day's (customers at its start, who left, at its end)
     windows: dict[int, Figures] = field(
         default_factory=dict
-    )  # by days before the period's end: what churn rates look at
+    )  # by days before the end: what churn rates see
     kept_alone: Retention | None = None  # kept, of each subscription
 
     def flow(self, kind: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from fractions import Fraction
 from itertools import pairwise
 
 from tenure.errors import BadInput
@@ -15,8 +14,8 @@ from tenure.lake.portable import day_number, from_micros
 from tenure.measure import totals
 from tenure.measure.currencies import Conversion, by_day, currencies, day_before, written
 from tenure.measure.definition import Definition
-from tenure.measure.figures import Figures, Row, assemble, retention, rows
-from tenure.measure.segments import Segment, resolve
+from tenure.measure.figures import Figures, Retention, Row, assemble, retention, rows
+from tenure.measure.segments import Segment
 
 Key = tuple[int, str, str | None]
 
@@ -116,18 +115,19 @@ def gather(
     first: date,
     after: date,
     grain: str,
-    by: tuple[str, ...] = (),
+    segment: Segment | None = None,
     currency: str | None = None,
     year_back: bool = False,
     rates: bool = True,
+    readings: Sequence[Definition] = (),
 ) -> Gathered:
     """The figures of every period of [first, after); see Gathered.
 
-    year_back: also those of twelve months before (nrr_12m); rates: also what only churn rates need.
+    year_back: also those of twelve months before (nrr_12m); rates: also what only churn rates need; readings: other
+    definitions that the figures will be read by, which count the same movements.
     """
     tz = facts.timezone
     asked = periods(first, after, grain, tz)
-    segment = resolve(facts, by)
     known = currencies(facts, definition.source)
     conversion = None
     if currency is not None:
@@ -144,16 +144,17 @@ def gather(
         purchase = _purchase_rates(facts, conversion, known, after, statements)
         conversion, known = None, [str(currency)]
     look = _Look(facts, definition, currency, segment, conversion, known, purchase, grain, statements)
-    turnover = rates and (definition.joiners, definition.returners) != ("left_out", "left_out")
+    read = (definition, *readings) if rates else ()
+    turnover = any("counted" in (d.joiners, d.returners) for d in read)
     each = [totals.Window(i, i) for i in range(len(asked))]
     found = look.figures(asked, look.run(asked, each, turnover=turnover))
     if year_back:
         _look_back(look, asked, found)
-    if rates and definition.window_days:
-        _windows(look, asked, found, turnover)
-    if rates and definition.churn_base in ("customer_days", "daily"):
+    for days in sorted({d.window_days for d in read} - {0}):
+        _windows(look, asked, found, days, turnover)
+    if any(d.churn_base in ("customer_days", "daily") for d in read):
         _days(look, asked, found)
-    if rates and definition.retention_of == "subscription":
+    if any(d.retention_of == "subscription" for d in read):
         _subscriptions(look, asked, found)
     shown: list[str | None] = [currency] if currency else list(known)
     return Gathered(asked, segment, shown, found, look.horizon_day, statements)
@@ -203,9 +204,8 @@ def _kept(answer: Iterable[Row]) -> dict[Key, dict[str, Row]]:
     return kept
 
 
-def _windows(look: _Look, asked: Sequence[Period], found: dict[Key, Figures], turnover: bool) -> None:
-    """Fills `window`: the figures of the days before each period's end that churn rates look at."""
-    days = look.definition.window_days
+def _windows(look: _Look, asked: Sequence[Period], found: dict[Key, Figures], days: int, turnover: bool) -> None:
+    """Fills `windows`: the figures of so many days before each period's end, that churn rates look at."""
     spans = [(period.after - timedelta(days=days), period.after) for period in asked]
     if all(start == period.first for (start, _), period in zip(spans, asked, strict=True)):
         return
@@ -227,7 +227,7 @@ def _windows(look: _Look, asked: Sequence[Period], found: dict[Key, Figures], tu
             if row.what == "turnover":
                 window.turnover[row.kind] = window.turnover.get(row.kind, 0) + row.n
         window.kept = retention(window, kept.get((i, seg, None if look.conversion else currency), {}))
-        figures.window = window
+        figures.windows[days] = window
 
 
 def _joined(period: Period, seg: str, currency: str | None, parts: Sequence[Figures | None]) -> Figures:
@@ -252,28 +252,21 @@ def _joined(period: Period, seg: str, currency: str | None, parts: Sequence[Figu
 
 
 def _days(look: _Look, asked: Sequence[Period], found: dict[Key, Figures]) -> None:
-    """Fills customer_days and daily: each day's customers, and its losses by the customers it began with."""
-    tz = look.facts.timezone
-    stretch = {i: (figures.window or figures).period for (i, _, _), figures in found.items()}
-    first = min(period.first for period in stretch.values())
-    days = periods(first, asked[-1].after, "day", tz)
-    plain = replace(look, conversion=None, statements=look.statements)
-    answer = plain.run(days, [totals.Window(i, i) for i in range(len(days))], parts="people")
+    """Fills `days` of every figure and its windows: each day's customers and losses."""
+    targets = [(key, target) for key, figures in found.items() for target in (figures, *figures.windows.values())]
+    first = min(target.period.first for _, target in targets)
+    days = periods(first, asked[-1].after, "day", look.facts.timezone)
+    answer = look.run(days, [totals.Window(i, i) for i in range(len(days))], parts="people")
     at = assemble([row for row in answer if row.what == "people"], days, None, None, look.horizon_day)
-    for (i, seg, _), figures in found.items():
-        mine = [
-            at[j, seg, None]
-            for j, day in enumerate(days)
-            if (j, seg, None) in at and stretch[i].first <= day.first < stretch[i].after
-        ]
-        target = figures.window or figures
-        target.customer_days = sum(day.customers_close for day in mine)
-        if all(day.customers_open or not day.churned for day in mine):
-            target.daily = sum((Fraction(day.churned, day.customers_open) for day in mine if day.churned), Fraction(0))
+    place = {day.first: i for i, day in enumerate(days)}
+    for (_, seg, _), target in targets:
+        within = range(place[target.period.first], place.get(target.period.after, len(days)))
+        mine = [at.get((j, seg, None)) for j in within]
+        target.days = tuple((d.customers_open, d.churned, d.customers_close) if d else (0, 0, 0) for d in mine)
 
 
 def _subscriptions(look: _Look, asked: Sequence[Period], found: dict[Key, Figures]) -> None:
-    """Replaces what was kept by the same of each subscription."""
+    """Fills kept_alone: what was kept of each subscription."""
     if look.segment is not None and look.segment.of_customer:
         raise BadInput(
             "this definition compares each subscription's revenue, so it splits by columns of the subscription "
@@ -283,5 +276,4 @@ def _subscriptions(look: _Look, asked: Sequence[Period], found: dict[Key, Figure
     each = [totals.Window(i, i) for i in range(len(asked))]
     there = look.figures(asked, look.run(asked, each, definition=alone))
     for key, figures in found.items():
-        if key in there:
-            figures.kept = there[key].kept
+        figures.kept_alone = there[key].kept if key in there else Retention()

@@ -39,6 +39,7 @@ class Segment:
     traits: tuple[str, ...]  # with one value for all time
     dated: tuple[str, ...]  # traits with dates
     bands: tuple[str, ...]
+    lent: str | None = None  # a relation (customer_id, seg) in the engine
 
     @property
     def of_item(self) -> bool:
@@ -48,7 +49,7 @@ class Segment:
     @property
     def of_customer(self) -> bool:
         """Whether some part belongs to the customer."""
-        return bool(self.columns or self.traits or self.dated or self.bands)
+        return bool(self.columns or self.traits or self.dated or self.bands or self.lent)
 
     @property
     def moves(self) -> bool:
@@ -63,12 +64,18 @@ class Segment:
     @property
     def order(self) -> tuple[str, ...]:
         """The names in the order in which their values stand in the text."""
-        return (*self.item, *self.columns, *self.traits, *self.dated, *self.bands)
+        lent = (self.lent,) if self.lent else ()
+        return (*self.item, *self.columns, *lent, *self.traits, *self.dated, *self.bands)
 
     def read(self, text: str) -> dict[str, str | None]:
         """The text of a statement's answer as {name: value}, in the order asked for."""
         values = dict(zip(self.order, text.split(SEPARATOR), strict=True))
         return {name: values[name] or None for name in self.names}
+
+
+def of_lent(relation: str) -> Segment:
+    """The segment that a relation (customer_id, seg) in the engine tells for each customer."""
+    return Segment((relation,), (), (), (), (), (), relation)
 
 
 def joined(parts: Sequence[str]) -> str:
@@ -139,6 +146,9 @@ def members(
         parts += [f"CAST(c.{column} AS {text})" for column in segment.columns]
     if segment.traits or segment.dated:
         facts.latest(st, "traits", ("customer_id", "trait", "effective_at", "value"), step="known_traits")
+    if segment.lent:
+        joins.append(f"LEFT JOIN {segment.lent} AS l ON l.customer_id = m.customer_id")
+        parts.append("l.seg")
     for i, trait in enumerate(segment.traits):
         step = st.step(
             f"trait_{i}",
@@ -181,7 +191,8 @@ def members(
         joins.append(f"LEFT JOIN {balance} AS b ON b.customer_id = m.customer_id AND b.slice = m.slice")
         cases = " ".join(f"WHEN coalesce(b.mrr, 0) < {limit * minor} THEN '{name}'" for limit, name in SIZE_BANDS)
         parts.append(f"CASE {cases} ELSE '{SIZE_LAST}' END")
-    order = [*segment.columns, *segment.traits, *segment.dated, *(b for b in BANDS if b in segment.bands)]
+    lent = [segment.lent] if segment.lent else []
+    order = [*segment.columns, *lent, *segment.traits, *segment.dated, *(b for b in BANDS if b in segment.bands)]
     named = dict(zip(order, parts, strict=True))
     value = joined([named[name] for name in segment.order if name in named])
     named_marks = st.step(
