@@ -898,7 +898,9 @@ def _finite(value: Any) -> float | None:
 
 
 def _orders(facts: Facts, after: date) -> tuple[s.Orders, ...]:
-    found = []
+    found: list[s.Orders] = []
+    silent_since = orders.nobody_new_since(facts, after)
+    notes = () if silent_since is None else (s.Note("nobody_new", {"since": silent_since}),)
     for history in orders.order_history(facts, until=after):
         figures = history.figures
         if not figures:
@@ -978,6 +980,8 @@ def _orders(facts: Facts, after: date) -> tuple[s.Orders, ...]:
                 months,
                 table,
                 layers,
+                # One caveat for all currencies: a customer is new once.
+                notes=() if found else notes,
             )
         )
     return tuple(found)

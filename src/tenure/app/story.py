@@ -50,8 +50,8 @@ class Note:
     text). Codes known today: survivors_only(until), reconstructed, provisional(until), snapshot_one_period,
     assumed_rows(rows, share), derived_rows(rows, share), quarantined_rows(rows), test_customers(customers),
     several_currencies(currencies), missing_rates(currencies), small_base(n), merged_customers(customers),
-    undated_traits(traits), one_period_only, no_cancel_actor(share), open_window(days). A code nobody translated is
-    shown as `text`.
+    undated_traits(traits), one_period_only, no_cancel_actor(share), open_window(days),
+    nobody_new(since). A code nobody translated is shown as `text`.
     """
 
     code: str

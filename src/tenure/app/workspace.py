@@ -166,6 +166,7 @@ class Workspace:
         currencies: each by itself; "each": each by itself even so).
         """
         from tenure.measure.answers import Question, ask
+        from tenure.measure.catalogue import metrics
 
         first = whole_days(since)[0]
         after = whole_days(until or since)[1]
@@ -174,7 +175,15 @@ class Workspace:
         if reporting is not None:
             reporting = None if reporting.lower() == "each" else reporting.upper()
         question = Question(tuple(names), first, after, period, by, reporting, intervals)
-        return self._again(lambda: ask(self.facts(known_on, engine), self.definition(profile), question))
+        instead = "`tenure cohorts` shows who buys again, `tenure report` tells of revenue, buyers and repeat purchases"
+
+        def attempt() -> Answer:
+            facts = self.facts(known_on, engine)
+            metrics(names)  # a name that is none is said first
+            self._recurring(facts, f"{names[0]} is a number of subscriptions" if names else "", instead)
+            return ask(facts, self.definition(profile), question)
+
+        return self._again(attempt)
 
     def movements(
         self,
@@ -204,14 +213,20 @@ class Workspace:
     ) -> list[CohortTable]:
         """How much of each generation of customers is still there; see measure.cohorts.cohorts.
 
-        measure: customers or revenue; until: the last period (default: the last day of history), whole.
+        measure: customers or revenue; until: the last period (default: the last day of history), whole. Where there are
+        orders and no subscriptions: who of each generation buys again; see measure.orders.order_cohorts.
         """
         from tenure.measure.cohorts import cohorts
+        from tenure.measure.orders import has_orders, order_cohorts
+        from tenure.measure.states import tables
 
         facts = self.facts(known_on, engine)
         by = (by,) if isinstance(by, str) else tuple(by)
         reporting = currency or self.settings.currency
         reporting = None if reporting is None or reporting.lower() == "each" else reporting.upper()
+        if not tables(facts) and has_orders(facts):
+            last = None if until is None else whole_days(until)[1]
+            return order_cohorts(facts, measure=measure, grain=period, until=last, by=by, currency=reporting)
         after = self._until(facts, until)
         return cohorts(facts, self.definition(), measure=measure, grain=period, until=after, by=by, currency=reporting)
 
@@ -234,6 +249,8 @@ class Workspace:
 
         facts, definition = self.facts(known_on, engine), self.definition()
         by = (by,) if isinstance(by, str) else tuple(by)
+        what = "how long customers stay cannot be told of orders, for nobody says when a customer has left"
+        self._recurring(facts, what, "`tenure cohorts` shows how many of each generation buy again, period by period")
         after = self._until(facts, until)
         since, snapshot = (None, False) if from_birth else lifetimes.exposure_start(facts, definition, after)
         return lifetimes.lives(facts, definition, until=after, unit=unit, by=by, since=since, snapshot=snapshot)
@@ -247,6 +264,17 @@ class Workspace:
         if span is None:
             raise BadInput("no subscriptions are loaded; load some with `tenure load subscriptions FILE`")
         return span[1] + timedelta(days=1)
+
+    def _recurring(self, facts: Facts, what: str, instead: str) -> None:
+        """BadInput with what works instead, where a question about subscriptions meets a shop that has only orders."""
+        from tenure.measure.orders import has_orders
+        from tenure.measure.states import tables
+
+        if what and not tables(facts) and has_orders(facts):
+            raise BadInput(
+                f"{what}, and this workspace has orders alone: {instead}. Contracts, if there are any, are loaded with "
+                "`tenure load subscriptions FILE`"
+            )
 
     def orders(
         self, *, period: str = "month", known_on: str | datetime | None = None, engine: str | None = None

@@ -31,7 +31,8 @@ class CohortTable:
     """One triangle: the cohorts' periods beside kernel.survival.Triangle, whose row i belongs to cohorts[i].
 
     measure: customers, or revenue (MRR at each age's end, major units of `currency`). sizes: who came (or the MRR they
-    came with). The triangle's ages count periods of the same grain; a cell is None where it lies in the future.
+    came with). The triangle's ages count periods of the same grain; a cell is None where it lies in the future. of:
+    subscriptions, or orders (see measure.orders.order_cohorts), where a cell is who bought or what was sold then.
     """
 
     measure: str
@@ -41,6 +42,7 @@ class CohortTable:
     cohorts: tuple[Period, ...]
     triangle: Triangle
     statement: str
+    of: str = "subscriptions"
 
 
 def history(facts: Facts) -> tuple[date, date] | None:

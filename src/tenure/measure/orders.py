@@ -6,6 +6,7 @@ without a customer count in revenue and in nothing else. A cohort is the period 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +14,20 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from tenure.errors import BadInput
-from tenure.kernel.money import to_major
+from tenure.kernel.money import exponent, to_major
 from tenure.kernel.survival import Triangle, cohort_triangle
 from tenure.kernel.time import Period, periods
 from tenure.lake.facts import Facts
-from tenure.lake.portable import Statement, from_micros
+from tenure.lake.portable import Statement, from_day_number, from_micros
+from tenure.measure.cohorts import CohortTable
+from tenure.measure.currencies import SCALE, Conversion
 from tenure.measure.movements import calendar
+from tenure.measure.segments import members, resolve
 
+MEASURES = ("customers", "revenue")
+# If nobody new came in a stretch in which so small a chance says somebody should have, new customers are missing.
+NOBODY_NEW = 0.01
+_NOBODY_NEW_DAYS = 28
 _OLDEST = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -99,8 +107,19 @@ def span(facts: Facts) -> tuple[date, date] | None:
     return from_micros(row["a"]).astimezone(tz).date(), from_micros(row["b"]).astimezone(tz).date()
 
 
-def order_history(facts: Facts, *, until: date | None = None, grain: str = "month") -> list[OrderHistory]:
-    """What orders say per period since the first one, up to (not including) the day `until`; one per currency."""
+def _placed(st: Statement, facts: Facts, every: Sequence[Period]) -> str:
+    """A step with the sales, the day of each and the index of its period."""
+    until = facts.known_before + timedelta(days=1)
+    day = facts.engine.dialect.local_day("ts", facts.timezone, _OLDEST, until)
+    dated = st.step("dated_sales", f"SELECT s.*, {day} AS day FROM {_sales(st, facts)} AS s")
+    calendar(st, facts, every)
+    return st.step(
+        "placed_sales", f"SELECT s.*, c.period FROM {dated} AS s JOIN calendar AS c ON c.day = s.day", keep=True
+    )
+
+
+def _every(facts: Facts, until: date | None, grain: str) -> list[Period]:
+    """The periods from the first order on, up to (not including) the day `until`."""
     days = span(facts)
     if days is None:
         raise BadInput(
@@ -109,18 +128,115 @@ def order_history(facts: Facts, *, until: date | None = None, grain: str = "mont
     after = until or days[1] + timedelta(days=1)
     if after <= days[0]:
         raise BadInput(f"orders begin on {days[0]}; ask for a later day than {after}")
-    every = periods(days[0], after, grain, facts.timezone)
+    return periods(days[0], after, grain, facts.timezone)
+
+
+def order_cohorts(
+    facts: Facts,
+    *,
+    measure: str = "customers",
+    grain: str = "month",
+    until: date | None = None,
+    by: tuple[str, ...] = (),
+    currency: str | None = None,
+) -> list[CohortTable]:
+    """Who of each generation buys again? Cohort triangles of orders, one per segment (and currency, for revenue).
+
+    A cohort is the period of the first sale; a cell is who of it bought in that period (customers), or net revenue of
+    it in that period (revenue, converted at each day's rate where `currency` is given; what came back before the first
+    sale was bought before history). by: what belongs to the customer, as it was at the first sale.
+    """
+    if measure not in MEASURES:
+        raise BadInput(f"cohorts measure {' or '.join(MEASURES)}, not '{measure}'")
+    every = _every(facts, until, grain)
+    segment = resolve(facts, by)
+    if segment is not None and (segment.of_item or segment.bands):
+        raise BadInput("cohorts of orders are split by what belongs to the customer: a column of customers or a trait")
+    st, d = facts.statement(), facts.engine.dialect
+    placed = _placed(st, facts, every)
+    first = st.step(
+        "first_sales",
+        "SELECT customer_id, min(period) AS cohort, min(ts) AS ts FROM "
+        f"{placed} WHERE customer_id IS NOT NULL AND returned = 0 GROUP BY customer_id",
+        keep=True,
+        says="the period in which each customer first bought",
+    )
+    join, seg = "", "''"
+    if segment is not None:
+        # Buying first is joining: who belongs where is asked of that moment.
+        joined = st.step(
+            "joined_by_buying",
+            "SELECT customer_id, cohort AS period, ts, 0 AS customer0, 1 AS customer1, 1 AS closes, "
+            f"CAST(NULL AS {'STRING' if d.spark else 'VARCHAR'}) AS kind, CAST(0 AS BIGINT) AS amount FROM {first}",
+        )
+        known = members(st, facts, segment, every, joined, None)
+        join = f" LEFT JOIN {known} AS s ON s.customer_id = f.customer_id AND f.cohort BETWEEN s.first_slice AND s.last_slice"
+        seg = "coalesce(s.seg, '')"
+    both = f"{placed} AS p JOIN {first} AS f ON f.customer_id = p.customer_id{join}"
+    if measure == "customers":
+        keys = f"f.cohort, p.period, {seg}"
+        sql = st.render(
+            f"SELECT f.cohort, p.period, {seg} AS seg, count(DISTINCT p.customer_id) AS n FROM {both} WHERE p.returned = 0 "
+            f"GROUP BY {keys} ORDER BY 1, 2, 3"
+        )
+    else:
+        keys = f"f.cohort, p.period, p.day, p.currency, {seg}"
+        sql = st.render(
+            f"SELECT f.cohort, p.period, p.day, p.currency, {seg} AS seg, {d.total('p.minor')} AS minor FROM {both} "
+            f"WHERE p.period >= f.cohort GROUP BY {keys} ORDER BY 1, 2, 3, 4, 5"
+        )
+    rows = facts.engine.table(sql).to_pylist()
+    conversion = Conversion.of(facts, currency) if currency is not None and measure == "revenue" else None
+    cells: dict[tuple[str, str | None], list[tuple[int, int, float]]] = defaultdict(list)
+    for row in rows:
+        cohort, age = row["cohort"], row["period"] - row["cohort"]
+        if measure == "customers":
+            cells[row["seg"], None].append((cohort, age, row["n"]))
+        elif conversion is None:
+            cells[row["seg"], row["currency"]].append(
+                (cohort, age, float(to_major(int(row["minor"]), row["currency"])))
+            )
+        else:
+            worth = int(row["minor"]) * conversion.need(row["currency"], row["day"])
+            cells[row["seg"], currency].append((cohort, age, worth / (SCALE * 10 ** exponent(conversion.reporting))))
+    tables = []
+    for (name, money), mine in sorted(cells.items(), key=str):
+        triangle = cohort_triangle(mine, last=len(every) - 1)
+        named = tuple(every[cohort] for cohort in triangle.cohorts)
+        where = segment.read(name) if segment else None
+        tables.append(CohortTable(measure, grain, where, money, named, triangle, sql, of="orders"))
+    return tables
+
+
+def nobody_new_since(facts: Facts, until: date | None = None) -> date | None:
+    """The last day on which anybody bought for the first time, if after it new customers are missing; else None.
+
+    Missing: at the pace before it, the chance that nobody new comes in the rest of the history is under 1 %. A panel of
+    chosen customers looks so, and all its numbers are of people who grow older.
+    """
+    every = _every(facts, until, "day")
     st = facts.statement()
-    sales = _sales(st, facts)
-    d = facts.engine.dialect
-    dated = st.step(
-        "dated_sales",
-        f"SELECT s.*, {d.local_day('ts', facts.timezone, _OLDEST, facts.known_before + timedelta(days=1))} AS day FROM {sales} AS s",
+    placed = _placed(st, facts, every)
+    first = st.step(
+        "first_days",
+        f"SELECT customer_id, min(day) AS day FROM {placed} WHERE customer_id IS NOT NULL AND returned = 0 GROUP BY customer_id",
     )
-    calendar(st, facts, every)
-    placed = st.step(
-        "placed_sales", f"SELECT s.*, c.period FROM {dated} AS s JOIN calendar AS c ON c.day = s.day", keep=True
+    sql = st.render(
+        f"SELECT count(*) AS n, min(day) AS began, max(day) AS ended, (SELECT max(day) FROM {placed}) AS last FROM {first}"
     )
+    row = facts.engine.table(sql).to_pylist()[0]
+    if not row["n"]:
+        return None
+    silent, pace = row["last"] - row["ended"], row["n"] / (row["ended"] - row["began"] + 1)
+    missing = silent >= _NOBODY_NEW_DAYS and math.exp(-pace * silent) < NOBODY_NEW
+    return from_day_number(row["ended"]) if missing else None
+
+
+def order_history(facts: Facts, *, until: date | None = None, grain: str = "month") -> list[OrderHistory]:
+    """What orders say per period since the first one, up to (not including) the day `until`; one per currency."""
+    every = _every(facts, until, grain)
+    st, d = facts.statement(), facts.engine.dialect
+    placed = _placed(st, facts, every)
     first = st.step(
         "first_sales",
         f"SELECT customer_id, currency, min(CASE WHEN returned = 0 THEN period END) AS cohort, min(period) AS seen FROM {placed} "

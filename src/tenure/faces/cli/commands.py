@@ -360,7 +360,10 @@ def cohorts(
     format: FormatOption = Format.table,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Compare generations of customers. Of those who came in a period, how much is there, period by period?"""
+    """Compare generations of customers. Of those who came in a period, how much is there, period by period?
+
+    With orders and no subscriptions: how many of those who first bought in a period buy again in later ones.
+    """
     from tenure.faces.cli import progress, triangles
 
     shop = _shop(context, workspace)
@@ -387,11 +390,13 @@ def _survivors(shop: Any, until: str | None, known_on: str | None, engine: str |
     from tenure.kernel.time import whole_days
     from tenure.measure.cohorts import history
     from tenure.measure.lifetimes import exposure_start
+    from tenure.measure.orders import nobody_new_since
 
     facts = shop.facts(known_on, engine)
     span = history(facts)
     if span is None:
-        return []
+        silent_since = nobody_new_since(facts, whole_days(until)[1] if until else None)
+        return [] if silent_since is None else [f"Nobody new is seen after {silent_since}."]
     after = whole_days(until)[1] if until else span[1] + timedelta(days=1)
     since, snapshot = exposure_start(facts, shop.definition(), after)
     if since is None:

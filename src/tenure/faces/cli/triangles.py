@@ -55,8 +55,12 @@ def as_table(found: Sequence[CohortTable], grain: str, remarks: Sequence[str] = 
 def _one(one: CohortTable, grain: str) -> str:
     named = "" if one.segment is None else ", " + ", ".join(f"{k} = {v or '(unknown)'}" for k, v in one.segment.items())
     of = f" in {one.currency}" if one.currency else ""
-    what = "Customers" if one.measure == "customers" else f"MRR{of}"
-    head = f"{what} still there, % of the start, by {grain}s since joining{named}"
+    if one.of == "orders":
+        what = "Customers who buy" if one.measure == "customers" else f"Revenue{of}"
+        head = f"{what}, % of the cohort's first {grain}, by {grain}s since the first order{named}"
+    else:
+        what = "Customers" if one.measure == "customers" else f"MRR{of}"
+        head = f"{what} still there, % of the start, by {grain}s since joining{named}"
     ages = one.triangle.ages
     known = [row for row in range(len(one.cohorts)) if one.triangle.sizes[row]]
     sizes = [_size(one, row) for row in known]
