@@ -134,6 +134,31 @@ def test_a_sheet_without_a_currency_or_with_a_month_twice_is_refused(shop: Shop)
         shop.load("mrr", "customer,spend\na,1\n", currency="USD")
 
 
+@pytest.mark.parametrize(
+    ("table", "content"),
+    [
+        ("mrr", "Customer,Plan,Product,2026-01\na,gold,crm,1"),
+        ("mrr", "Customer,Plan name,Product,month,amount\na,gold,crm,2026-01,1"),
+        ("movements", "customer,date,type,mrr change,plan,product name\na,2026-01-01,new_biz,1,gold,crm"),
+        ("snapshot", "customer,plan,product,tenure,left,observed_on\na,gold,crm,3,no,2026-06-01"),
+        ("subscriptions", "subscription_id,customer,plan,product,amount,started_at\ns,a,gold,crm,1,2026-01-01"),
+    ],
+)
+def test_a_column_plan_is_the_plan_where_there_is_no_plan_id(shop: Shop, table: str, content: str) -> None:
+    report = shop.load(table, content, currency="USD")
+    assert shop.rows("subscription_spans", "customer_id, plan_id, product_id") == [("a", "gold", "crm")]
+    assert shop.count("traits") == 0
+    (note,) = [note for note in report.notes if note.startswith("columns read under our name")]
+    assert "as plan_id" in note and "as product_id" in note and "as customer_id" in note
+
+
+def test_a_column_plan_beside_a_plan_id_is_a_trait(shop: Shop) -> None:
+    report = shop.load("mrr", "customer,plan,plan_id,2026-01\na,Gold plan,gold,1\n", currency="USD")
+    assert shop.rows("subscription_spans", "plan_id") == [("gold",)]
+    assert shop.rows("traits", "trait, value") == [("plan", "Gold plan")]
+    assert any("became traits" in note and "plan" in note for note in report.notes)
+
+
 # -------------------------------------------------------------------------------------------------------- movements
 
 

@@ -99,7 +99,7 @@ def bind(source: Source, shape: Shape, mapping: Mapping[str, str], currency: str
         taken[place] = target
 
     notes: list[str] = []
-    left_over: list[int] = []
+    called: list[str] = []
     for exact in (True, False):  # a column that has our very name goes before one that is merely called alike
         for place, name in enumerate(source.names, start=1):
             if place in taken or place in renamed or (not source.has_header):
@@ -109,6 +109,10 @@ def bind(source: Source, shape: Shape, mapping: Mapping[str, str], currency: str
             if target is not None and target not in inputs:
                 inputs[target] = Cell(place, name)
                 taken[place] = target
+                if not exact and target != own:
+                    called.append(f"'{name}' as {target}")
+    if called:
+        notes.append(f"columns read under our name: {', '.join(called)}")
     left_over = [place for place in range(1, len(source.names) + 1) if place not in taken]
     found = Binding(inputs, notes=notes)
     if shape.name == "mrr":

@@ -114,6 +114,10 @@ def _of_table(table: FactTable) -> Shape:
     )
 
 
+# What a sheet calls the plan and the product; a column that has our own name goes before it.
+_CALLED = {"plan": "plan_id", "plan_name": "plan_id", "product": "product_id", "product_name": "product_id"}
+
+
 def _text(name: str, doc: str) -> Column:
     return Column(name, "text", doc)
 
@@ -155,6 +159,7 @@ _SNAPSHOT = Shape(
         **{"customer": "customer_id", "tenure_months": "tenure", "months": "tenure"},
         **{"churn": "left", "churned": "left", "has_left": "left", "is_churned": "left", "exited": "left"},
         **{"monthly_charges": "amount", "monthly_amount": "amount", "mrr": "amount"},
+        **_CALLED,
     },
 )
 _MRR = Shape(
@@ -163,7 +168,8 @@ _MRR = Shape(
     _named(_CUSTOMER, Column("month", "month", "the month", required=True), *_MONEY, _CURRENCY, *_PARTS),
     ("customer_id", "month", "amount|amount_minor"),
     {},
-    {"customer": "customer_id", "mrr": "amount", "mrr_minor": "amount_minor", "date": "month", "period": "month"},
+    {"customer": "customer_id", "mrr": "amount", "mrr_minor": "amount_minor", "date": "month", "period": "month"}
+    | _CALLED,
     "mrr",
 )
 MOVEMENTS = {
@@ -197,7 +203,7 @@ _MOVEMENTS = Shape(
             "movement_date": "date",
         },
         **{"mrr_change": "delta", "mrr_movement": "delta", "activity_mrr_movement": "delta", "change": "delta"},
-        **{"activity_mrr": "mrr", "mrr_after": "mrr", "customer_external_id": "customer_id", "plan": "plan_id"},
+        **{"activity_mrr": "mrr", "mrr_after": "mrr", "customer_external_id": "customer_id", **_CALLED},
     },
     "movements",
 )
@@ -221,7 +227,7 @@ _CANCELLATIONS = Shape(
     | {"cancel_comment": "comment"},
     dated="canceled_at",
 )
-_SUBSCRIPTIONS = replace(_of_table(_SPANS), name="subscriptions")
+_SUBSCRIPTIONS = replace(_of_table(_SPANS), name="subscriptions", aliases={"customer": "customer_id"} | _CALLED)
 
 SHAPES: dict[str, Shape] = {
     **{name: _of_table(table) for name, table in TABLES.items() if name != "quarantine"},
