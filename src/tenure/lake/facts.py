@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tenure.lake.engines import Engine
@@ -32,6 +32,7 @@ class Facts:
     timezone: ZoneInfo
     among: str | None = None  # a relation in the engine with the customer_ids to look at; None: everybody
     _snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    memory: dict[Any, Any] = field(default_factory=dict)  # what need not be read twice in one look
 
     @property
     def horizon(self) -> int:

@@ -34,6 +34,7 @@ class Conversion:
     days: dict[str, list[int]] = field(default_factory=dict)
     per_usd: dict[str, list[Fraction]] = field(default_factory=dict)
     fixed: int | None = None  # the day whose rates count for every day
+    made: dict[Any, Any] = field(default_factory=dict)  # tables for the engine that need not be made twice
     _units: dict[tuple[str, int, int], int | None] = field(default_factory=dict)
 
     @classmethod

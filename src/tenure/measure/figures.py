@@ -81,9 +81,7 @@ class Figures:
     definition: Definition = field(default_factory=lambda: profile(BASE))
     turnover: dict[str, int] = field(default_factory=dict)  # see totals: base_events, passers
     days: tuple[tuple[int, int, int], ...] | None = None  # each day's (customers at its start, who left, at its end)
-    windows: dict[int, Figures] = field(
-        default_factory=dict
-    )  # by days before the end: what churn rates see
+    windows: dict[int, Figures] = field(default_factory=dict)  # by days before the end: what churn rates see
     kept_alone: Retention | None = None  # kept, of each subscription
 
     def flow(self, kind: str) -> int:

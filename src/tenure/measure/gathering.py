@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from tenure.errors import BadInput
 from tenure.kernel.time import Period, add_months, midnight, periods
@@ -16,6 +17,9 @@ from tenure.measure.currencies import Conversion, by_day, currencies, day_before
 from tenure.measure.definition import Definition
 from tenure.measure.figures import Figures, Retention, Row, assemble, retention, rows
 from tenure.measure.segments import Segment
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Key = tuple[int, str, str | None]
 
@@ -69,13 +73,11 @@ class _Look:
         daily, opening_rates, lent = None, None, []
         if conversion is not None:
             keys = [(i, c, day_before(slices[w.first].first)) for i, w in enumerate(windows) for c in self.known]
-            rates = conversion.table(keys, "win")
-            opening_rates = facts.engine.lend(f"rates_at_start_{len(self.statements)}", rates)
-            lent.append(written(facts.engine.dialect, opening_rates, rates))
+            opening_rates = f"rates_at_start_{len(self.statements)}"
+            lent.append(self._lend(opening_rates, tuple(keys), lambda: conversion.table(keys, "win")))
             if len(self.known) > 1:
-                rates = by_day(facts, conversion, self.known, slices[0].first, slices[-1].after)
-                daily = facts.engine.lend("rates_by_day", rates)
-                lent.append(written(facts.engine.dialect, daily, rates))
+                daily, span = "rates_by_day", (slices[0].first, slices[-1].after)
+                lent.append(self._lend(daily, span, lambda: by_day(facts, conversion, self.known, *span)))
         sql = totals.statement(
             facts,
             definition or self.definition,
@@ -94,10 +96,60 @@ class _Look:
         self.statements.append(";\n\n".join([*lent, sql]))
         return rows(facts.engine.table(sql))
 
+    def _lend(self, name: str, what: Any, make: Callable[[], pa.Table]) -> str:
+        """Makes a table of rates readable in statements, and answers the statement that makes it elsewhere."""
+        assert self.conversion is not None
+        engine, made = self.facts.engine, self.conversion.made
+        key = (engine.name, name, tuple(self.known), what)
+        if key not in made:
+            table = make()
+            made[key] = (table, written(engine.dialect, name, table))
+        table, text = made[key]
+        engine.lend(name, table)
+        return text
+
     def figures(self, slices: Sequence[Period], answer: Iterable[Row]) -> dict[Key, Figures]:
         found = assemble(answer, slices, self.conversion, self.single, self.horizon_day)
         for figures in found.values():
             figures.definition = self.definition
+        return found
+
+    def over(self, spans: Sequence[tuple[date, date]], turnover: bool, flows: bool = True) -> dict[Key, Figures]:
+        """The figures of stretches of time that may overlap, by one statement; the first of the key is the stretch.
+
+        Without flows, only what is kept is told by segment of the stretch's start.
+        """
+        slices, place = self.cut(day for span in spans for day in span)
+        windows = [totals.Window(place[start], place[end] - 1) for start, end in spans]
+        if all(window.first == window.last == i for i, window in enumerate(windows)):
+            return self.figures(slices, self.run(slices, windows, turnover=turnover))
+        if not flows:
+            answer = self.run(slices, windows, parts="kept")
+            apart = self.run(slices, [totals.Window(i, i) for i in range(len(slices))])
+        else:
+            answer = self.run(slices, windows, turnover=turnover)
+            apart = answer
+        of_windows = ("kept", "lost", "turnover")
+        at = self.figures(slices, [row for row in apart if row.what not in of_windows])
+        told: dict[Key, list[Row]] = {}
+        for row in answer:
+            if row.what in of_windows:
+                told.setdefault((row.slice, row.seg, row.currency), []).append(row)
+        found: dict[Key, Figures] = {}
+        tz = self.facts.timezone
+        for i, (start, end) in enumerate(spans):
+            period = Period(midnight(start, tz), midnight(end, tz), start, end, self.grain)
+            for seg, currency in dict.fromkeys((seg, currency) for _, seg, currency in at):
+                parts = [at.get((j, seg, currency)) for j in range(windows[i].first, windows[i].last + 1)]
+                whole = found[i, seg, currency] = _joined(period, seg, currency, parts)
+                whole.definition = self.definition
+                for row in told.get((i, seg, None), []):
+                    if row.what == "lost":
+                        whole.lost += row.n
+                    elif row.what == "turnover":
+                        whole.turnover[row.kind] = whole.turnover.get(row.kind, 0) + row.n
+                kept = told.get((i, seg, None if self.conversion else currency), [])
+                whole.kept = retention(whole, {row.kind: row for row in kept if row.what == "kept"})
         return found
 
     def cut(self, bounds: Iterable[date]) -> tuple[list[Period], dict[date, int]]:
@@ -131,33 +183,60 @@ def gather(
     known = currencies(facts, definition.source)
     conversion = None
     if currency is not None:
-        conversion = Conversion.of(facts, currency)
+        conversion = _conversion(facts, currency, definition.fx)
     elif len(known) > 1 and segment is not None and "size" in segment.bands:
         raise BadInput("bands of size need one currency: add --currency, such as --currency USD")
     if conversion is not None and known == [currency]:
         conversion = None
     purchase = None
     statements: list[str] = []
-    if conversion is not None and definition.fx == "current":
-        conversion.fixed = day_number(from_micros(facts.horizon - 1).astimezone(tz).date())
-    elif conversion is not None and definition.fx == "purchase":
+    if conversion is not None and definition.fx == "purchase":
         purchase = _purchase_rates(facts, conversion, known, after, statements)
         conversion, known = None, [str(currency)]
     look = _Look(facts, definition, currency, segment, conversion, known, purchase, grain, statements)
     read = (definition, *readings) if rates else ()
     turnover = any("counted" in (d.joiners, d.returners) for d in read)
-    each = [totals.Window(i, i) for i in range(len(asked))]
-    found = look.figures(asked, look.run(asked, each, turnover=turnover))
-    if year_back:
-        _look_back(look, asked, found)
-    for days in sorted({d.window_days for d in read} - {0}):
-        _windows(look, asked, found, days, turnover)
+    lookbacks = sorted({d.window_days for d in read} - {0})
+    if segment is not None and segment.moves:
+        # Who belongs where is looked at when a slice starts, so every stretch of time needs slices of its own.
+        found = look.over([(period.first, period.after) for period in asked], turnover)
+        if year_back:
+            starts = [(add_months(period.after, -12), period.after) for period in asked]
+            _fill(found, look.over(starts, False, flows=False), year=True)
+        for days in lookbacks:
+            spans = [(period.after - timedelta(days=days), period.after) for period in asked]
+            _fill(found, look.over(spans, turnover), days=days)
+    else:
+        spans = [(period.first, period.after) for period in asked]
+        n = len(asked)
+        if year_back:
+            spans += [(add_months(period.after, -12), period.after) for period in asked]
+        for days in lookbacks:
+            spans += [(period.after - timedelta(days=days), period.after) for period in asked]
+        every = look.over(spans, turnover)
+        found = {key: figures for key, figures in every.items() if key[0] < n}
+        if year_back:
+            _fill(found, every, n, year=True)
+        for i, days in enumerate(lookbacks):
+            _fill(found, every, n * (1 + year_back + i), days=days)
     if any(d.churn_base in ("customer_days", "daily") for d in read):
         _days(look, asked, found)
     if any(d.retention_of == "subscription" for d in read):
         _subscriptions(look, asked, found)
     shown: list[str | None] = [currency] if currency else list(known)
     return Gathered(asked, segment, shown, found, look.horizon_day, statements)
+
+
+def _conversion(facts: Facts, currency: str, fx: str) -> Conversion:
+    """The rates into a currency, read once per look at the facts."""
+    key = ("conversion", currency, fx)
+    if key not in facts.memory:
+        conversion = facts.memory[key] = Conversion.of(facts, currency)
+        if fx == "current":
+            at = from_micros(facts.horizon - 1)
+            conversion.fixed = day_number(at.astimezone(facts.timezone).date())
+    found: Conversion = facts.memory[key]
+    return found
 
 
 def _purchase_rates(
@@ -182,52 +261,16 @@ def _purchase_rates(
     return name
 
 
-def _look_back(look: _Look, asked: Sequence[Period], found: dict[Key, Figures]) -> None:
-    """Fills kept_12m: the same comparison over the twelve calendar months before each period's end."""
-    starts = [add_months(period.after, -12) for period in asked]
-    slices, place = look.cut([*starts, *(period.after for period in asked)])
-    windows = [totals.Window(place[s], place[p.after] - 1) for s, p in zip(starts, asked, strict=True)]
-    # The balances at the windows' starts come from a second assembly over the finer slices.
-    answer = look.run(slices, windows, parts="kept")
-    at = look.figures(slices, look.run(slices, [totals.Window(i, i) for i in range(len(slices))]))
-    kept = _kept(answer)
+def _fill(
+    found: dict[Key, Figures], of: dict[Key, Figures], offset: int = 0, *, year: bool = False, days: int = 0
+) -> None:
+    """Hangs the figures of other stretches of time (the year, the days before a period's end) on the periods'."""
     for (i, seg, currency), figures in found.items():
-        start = at.get((windows[i].first, seg, currency)) or Figures(asked[i], seg, currency)
-        figures.kept_12m = retention(start, kept.get((i, seg, None if look.conversion else currency), {}))
-
-
-def _kept(answer: Iterable[Row]) -> dict[Key, dict[str, Row]]:
-    kept: dict[Key, dict[str, Row]] = {}
-    for row in answer:
-        if row.what == "kept":
-            kept.setdefault((row.slice, row.seg, row.currency), {})[row.kind] = row
-    return kept
-
-
-def _windows(look: _Look, asked: Sequence[Period], found: dict[Key, Figures], days: int, turnover: bool) -> None:
-    """Fills `windows`: the figures of so many days before each period's end, that churn rates look at."""
-    spans = [(period.after - timedelta(days=days), period.after) for period in asked]
-    if all(start == period.first for (start, _), period in zip(spans, asked, strict=True)):
-        return
-    slices, place = look.cut(day for span in spans for day in span)
-    windows = [totals.Window(place[start], place[end] - 1) for start, end in spans]
-    over = look.run(slices, windows, parts="kept", turnover=turnover)
-    at = look.figures(slices, look.run(slices, [totals.Window(i, i) for i in range(len(slices))]))
-    kept = _kept(over)
-    for (i, seg, currency), figures in found.items():
-        parts = [at.get((j, seg, currency)) for j in range(windows[i].first, windows[i].last + 1)]
-        start, end = spans[i]
-        tz = look.facts.timezone
-        period = Period(midnight(start, tz), midnight(end, tz), start, end, look.grain)
-        window = _joined(period, seg, currency, parts)
-        window.definition = look.definition
-        mine = [row for row in over if row.slice == i and row.seg == seg]
-        window.lost = sum(row.n for row in mine if row.what == "lost")
-        for row in mine:
-            if row.what == "turnover":
-                window.turnover[row.kind] = window.turnover.get(row.kind, 0) + row.n
-        window.kept = retention(window, kept.get((i, seg, None if look.conversion else currency), {}))
-        figures.windows[days] = window
+        other = of.get((i + offset, seg, currency)) or Figures(figures.period, seg, currency)
+        if year:
+            figures.kept_12m = other.kept
+        else:
+            figures.windows[days] = other
 
 
 def _joined(period: Period, seg: str, currency: str | None, parts: Sequence[Figures | None]) -> Figures:
