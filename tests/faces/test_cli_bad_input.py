@@ -37,6 +37,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name / "tenure.toml").write_text(text, encoding="utf-8")
     (folder / "a-file").write_text("hello", encoding="utf-8")
     (folder / "nothing.csv").write_bytes(b"")
+    (folder / "mark.csv").write_bytes(b"\xef\xbb\xbf")
     (folder / "header.csv").write_text("customer_id,amount,currency,started_at\n", encoding="utf-8")
     (folder / "binary.csv").write_bytes(bytes(range(256)) * 20)
     (folder / "no-parquet.parquet").write_bytes(b"PAR1 this is none PAR1")
@@ -45,6 +46,12 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "good.csv").write_text(
         "subscription_id,customer_id,amount,currency,started_at\ns1,Ann,20,USD,2026-01-01\n", encoding="utf-8"
+    )
+    (folder / "twice.csv").write_text(
+        "subscription_id,customer_id,amount,currency,started_at,Amount\ns1,Ann,20,USD,2026-01-01,21\n", encoding="utf-8"
+    )
+    (folder / "curency.csv").write_text(
+        "subscription_id,customer_id,amount,curency,started_at\ns1,Ann,20,USD,2026-01-01\n", encoding="utf-8"
     )
     (folder / "bad-row.csv").write_text(
         "subscription_id,customer_id,amount,currency,started_at\ns1,Ann,20,USD,2026-01-01\ns2,Ben,-3,USD,2026-01-01\n",
@@ -85,6 +92,14 @@ OTHERS = {
     "metrix": "Did you mean 'metrics'?",
     "sync": "No such command",
     "cohorts --measure money": "customers or revenue",
+    "cohorts --currency ZZZ": "'ZZZ' is not an ISO 4217 currency code",
+    "cohorts --known-on 2019": "nothing was known of any subscription before 2020-01-01",
+    "survival --known-on 2019": "ask for a later --known-on",
+    "report --out .": "name the file to write",
+    "quarantine --table orderz": "Did you mean 'orders'?",
+    "load subscriptions mark.csv": "mark.csv is empty",
+    "load subscriptions twice.csv": "two columns 'amount', the 3rd and the 6th; name the one that counts",
+    "load subscriptions curency.csv": "Did you mean 'curency'? Then add --map 'curency=currency'",
     "cohorts --period eon": "'eon' is not a period",
     "cohorts --to 2020": "history begins on 2026-01-05",
     "cohorts --by plan_id": "belongs to the customer",
@@ -177,6 +192,64 @@ def test_init_refuses_settings_that_could_not_be_read_and_makes_nothing(
     assert run(["init", str(tmp_path / "shop"), *options]) == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "shop").exists()
+
+
+def test_of_two_columns_of_one_name_map_chooses(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shop = str(tmp_path / "shop")
+    assert run(["init", shop]) == 0
+    assert run(["-w", shop, "load", "subscriptions", str(here / "twice.csv"), "--map", "6=amount"]) == 0
+    capsys.readouterr()
+    assert run(["-w", shop, "metrics", "mrr", "--from", "2026-01", "--format", "csv"]) == 0
+    assert ",21.00," in capsys.readouterr().out
+
+
+def test_a_page_that_cannot_be_written_is_named_as_it_was_typed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shop = str(here / "shop")
+    assert run(["-w", shop, "report", "--as-of", "2026-01", "--out", str(here / "a-file" / "page.html")]) == 1
+    told = capsys.readouterr().err
+    assert f"{here / 'a-file' / 'page.html'}: the page cannot be written" in told
+
+
+def test_a_file_of_the_lake_that_is_cut_short_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = Facts()
+    facts.span("2026-01-05")
+    open_workspace(tmp_path / "shop", facts)
+    (part,) = (tmp_path / "shop" / "lake" / "subscription_spans").glob("*.parquet")
+    part.write_bytes(part.read_bytes()[:100])
+    for command in ("metrics mrr --from 2026-01", "cohorts", "survival", "report"):
+        assert run(["-w", str(tmp_path / "shop"), *command.split()]) == 1
+        told = capsys.readouterr().err
+        assert "the lake holds a file that cannot be read" in told and part.name in told
+        assert "Tenure's own" not in told
+    assert run(["-w", str(tmp_path / "shop"), "doctor"]) == 1
+    assert "cut or overwritten" in " ".join(capsys.readouterr().out.split())
+    part.unlink()
+    for command in ("cohorts", "survival", "report"):
+        assert run(["-w", str(tmp_path / "shop"), *command.split()]) == 1
+        assert "names a file that does not exist" in capsys.readouterr().err
+
+
+def test_a_quarantine_is_read_in_a_folder_of_any_name_and_says_what_it_was_asked(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = str(tmp_path / "O'Hara [old] *")
+    assert run(["init", shop]) == 0
+    assert run(["-w", shop, "quarantine"]) == 0
+    assert "every row that was ever loaded passed" in capsys.readouterr().out
+    assert run(["-w", shop, "load", "subscriptions", str(here / "bad-row.csv")]) == 0
+    capsys.readouterr()
+    assert run(["-w", shop, "quarantine", "--table", "subscriptions"]) == 0
+    assert "bad-row.csv, line 3" in capsys.readouterr().out
+    assert run(["-w", shop, "quarantine", "--table", "orders"]) == 0
+    assert capsys.readouterr().out == "No row of that file or table is in quarantine.\n"
+
+
+def test_a_day_that_has_not_come_is_told_to_be_one(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["-w", str(here / "shop"), "metrics", "mrr", "--from", "2026-01", "--known-on"]
+    assert run([*command, "2150"]) == 0
+    assert "That has not come yet" in " ".join(capsys.readouterr().out.split())
+    assert run([*command, "2026-02"]) == 0
+    assert "not come yet" not in capsys.readouterr().out
 
 
 def test_init_refuses_a_file_where_a_folder_should_be(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenure.app import settings as settings_file
 from tenure.errors import BadInput, BadPeriod
+from tenure.kernel.money import exponent
 from tenure.kernel.time import midnight, whole_days, zone
 
 if TYPE_CHECKING:
@@ -220,15 +221,20 @@ class Workspace:
         from tenure.measure.orders import has_orders, order_cohorts
         from tenure.measure.states import tables
 
-        facts = self.facts(known_on, engine)
-        by = (by,) if isinstance(by, str) else tuple(by)
+        names = (by,) if isinstance(by, str) else tuple(by)
         reporting = currency or self.settings.currency
         reporting = None if reporting is None or reporting.lower() == "each" else reporting.upper()
-        if not tables(facts) and has_orders(facts):
-            last = None if until is None else whole_days(until)[1]
-            return order_cohorts(facts, measure=measure, grain=period, until=last, by=by, currency=reporting)
-        after = self._until(facts, until)
-        return cohorts(facts, self.definition(), measure=measure, grain=period, until=after, by=by, currency=reporting)
+        if reporting is not None:
+            exponent(reporting)  # no such currency is said even where none is needed
+
+        def attempt() -> list[CohortTable]:
+            facts = self.facts(known_on, engine)
+            asked: dict[str, Any] = {"measure": measure, "grain": period, "by": names, "currency": reporting}
+            if not tables(facts) and has_orders(facts):
+                return order_cohorts(facts, until=None if until is None else whole_days(until)[1], **asked)
+            return cohorts(facts, self.definition(), until=self._until(facts, until), **asked)
+
+        return self._again(attempt)
 
     def lives(
         self,
@@ -247,22 +253,27 @@ class Workspace:
         """
         from tenure.measure import lifetimes
 
-        facts, definition = self.facts(known_on, engine), self.definition()
-        by = (by,) if isinstance(by, str) else tuple(by)
+        definition, names = self.definition(), (by,) if isinstance(by, str) else tuple(by)
         what = "how long customers stay cannot be told of orders, for nobody says when a customer has left"
-        self._recurring(facts, what, "`tenure cohorts` shows how many of each generation buy again, period by period")
-        after = self._until(facts, until)
-        since, snapshot = (None, False) if from_birth else lifetimes.exposure_start(facts, definition, after)
-        return lifetimes.lives(facts, definition, until=after, unit=unit, by=by, since=since, snapshot=snapshot)
+        instead = "`tenure cohorts` shows how many of each generation buy again, period by period"
+
+        def attempt() -> list[Lives]:
+            facts = self.facts(known_on, engine)
+            self._recurring(facts, what, instead)
+            after = self._until(facts, until)
+            since, snapshot = (None, False) if from_birth else lifetimes.exposure_start(facts, definition, after)
+            return lifetimes.lives(facts, definition, until=after, unit=unit, by=names, since=since, snapshot=snapshot)
+
+        return self._again(attempt)
 
     def _until(self, facts: Facts, until: str | None) -> date:
-        from tenure.measure.cohorts import history
+        from tenure.measure.cohorts import history, nothing_known
 
         if until is not None:
             return whole_days(until)[1]
         span = history(facts)
         if span is None:
-            raise BadInput("no subscriptions are loaded; load some with `tenure load subscriptions FILE`")
+            raise nothing_known(facts)
         return span[1] + timedelta(days=1)
 
     def _recurring(self, facts: Facts, what: str, instead: str) -> None:

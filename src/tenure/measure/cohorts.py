@@ -63,6 +63,15 @@ def history(facts: Facts) -> tuple[date, date] | None:
     return tuple(from_micros(us).astimezone(tz).date() for us in (min(found), max(found)))  # type: ignore[return-value]
 
 
+def nothing_known(facts: Facts) -> BadInput:
+    """The error for a company without any history: nothing is loaded, or nothing of it was known then."""
+    if states.tables(facts):
+        return BadInput(
+            f"nothing was known of any subscription before {facts.known_before:%Y-%m-%d}; ask for a later --known-on"
+        )
+    return BadInput("no subscriptions are loaded; load some with `tenure load subscriptions FILE`")
+
+
 def cohorts(
     facts: Facts,
     definition: Definition,
@@ -82,7 +91,7 @@ def cohorts(
         raise BadInput(f"cohorts measure {' or '.join(MEASURES)}, not '{measure}'")
     span = history(facts)
     if span is None:
-        raise BadInput("no subscriptions are loaded; load some with `tenure load subscriptions FILE`")
+        raise nothing_known(facts)
     if until <= span[0]:
         raise BadInput(f"history begins on {span[0]}; ask for cohorts up to a later day than {until}")
     every = periods(span[0], until, grain, facts.timezone)

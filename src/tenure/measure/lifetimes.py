@@ -18,7 +18,7 @@ from tenure.kernel.time import Period, add_months, midnight
 from tenure.lake.facts import Facts
 from tenure.lake.portable import Statement, day_number, from_day_number
 from tenure.measure import states
-from tenure.measure.cohorts import history
+from tenure.measure.cohorts import history, nothing_known
 from tenure.measure.definition import Definition
 from tenure.measure.movements import movements
 from tenure.measure.segments import members, resolve
@@ -98,7 +98,7 @@ def lives(
         raise BadInput(f"tenure counts in {' or '.join(UNITS)}s, not in '{unit}'")
     span = history(facts)
     if span is None:
-        raise BadInput("no subscriptions are loaded; load some with `tenure load subscriptions FILE`")
+        raise nothing_known(facts)
     if until <= span[0]:
         raise BadInput(f"history begins on {span[0]}; ask for lives up to a later day than {until}")
     segment = resolve(facts, by)

@@ -111,6 +111,15 @@ def bind(source: Source, shape: Shape, mapping: Mapping[str, str], currency: str
                 taken[place] = target
                 if not exact and target != own:
                     called.append(f"'{name}' as {target}")
+    for place in range(1, len(source.names) + 1 if source.has_header else 1):
+        own = snake(source.names[place - 1])
+        first = inputs.get(own)
+        # One that --map has chosen is chosen; else nobody can say which of two is meant.
+        if place not in taken and place not in renamed and first and first.place and own not in mapping.values():
+            raise BadFile(
+                f"{path.name} has two columns '{own}', the {_ordinal(first.place)} and the {_ordinal(place)}; name the "
+                f"one that counts: --map {first.place}={own}. Nothing was loaded."
+            )
     if called:
         notes.append(f"columns read under our name: {', '.join(called)}")
     left_over = [place for place in range(1, len(source.names) + 1) if place not in taken]
@@ -120,6 +129,12 @@ def bind(source: Source, shape: Shape, mapping: Mapping[str, str], currency: str
     _complete(source, shape, found, currency, path, left_over)
     _traits(source, shape, found, left_over, renamed, known)
     return found
+
+
+def _ordinal(place: int) -> str:
+    """A column's place in words: 1st, 2nd, 11th, 22nd."""
+    ending = "th" if place % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{place}{ending}"
 
 
 def _once(inputs: Mapping[str, Cell], target: str, theirs: str) -> None:
@@ -149,7 +164,12 @@ def _complete(
         if currency:
             found.inputs["currency"] = Cell(0, "currency", currency)
         elif money or found.months or shape.inputs["currency"].required:
-            raise BadFile(f"{path.name} has no column 'currency'; say which one it is: --currency USD")
+            near = difflib.get_close_matches("currency", [snake(name) for name in source.names], n=1, cutoff=0.75)
+            theirs = next((name for name in source.names if near and snake(name) == near[0]), None)
+            meant = f". Did you mean '{theirs}'? Then add --map '{theirs}=currency'; else" if theirs else ";"
+            raise BadFile(
+                f"{path.name} has no column 'currency'{meant} say which one it is: --currency USD. Nothing was loaded."
+            )
     for wanted in shape.required:
         options = wanted.split("|")
         if any(option in found.inputs for option in options):

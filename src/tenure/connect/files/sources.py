@@ -135,7 +135,9 @@ def _text(path: Path, scratch: Path, compression: str, suffix: str, positions: b
             raise BadFile(f"{path} is one JSON list; write one object a line (JSON lines), as jq -c '.[]' does")
         names = _keys(readable, packed, path)
         return Source(path, "json", readable, packed, "", names, True, 1, text)
-    first = next(line for line in text.splitlines() if line.strip())
+    first = next((line for line in text.splitlines() if line.strip()), None)
+    if first is None:  # a mark of the byte order and nothing after it
+        raise BadFile(f"{path} is empty; nothing was loaded")
     delimiter = _delimiter(first, suffix)
     if not delimiter and _spaced(text):
         readable, packed, delimiter = _rewritten(readable, packed, scratch, "\t"), "none", "\t"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -304,10 +305,24 @@ def _remarks(shop: Any, known_on: str | None, profile: str | None = None) -> lis
         changed = " with choices of the company's own" if shop.settings.definition else ""
         found.append(f"Counted by the profile {profile}{changed}.")
     if known_on is not None:
-        found.append(f"As known on {known_on}.")
+        found.append(f"As known on {known_on}.{_not_yet(shop, known_on)}")
     if shop.settings.made_up:
         found.append("This company is made up.")
     return found
+
+
+def _not_yet(shop: Any, known_on: str) -> str:
+    """A caution about a day that has not come."""
+    from datetime import UTC, datetime
+
+    from tenure.kernel.time import midnight, whole_days, zone
+
+    begins = midnight(whole_days(known_on)[0], zone(shop.settings.timezone))
+    return (
+        " That has not come yet: what is planned until then counts as if it happens."
+        if begins > datetime.now(UTC)
+        else ""
+    )
 
 
 def _people(
@@ -461,14 +476,16 @@ def report(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Tell the whole story. What churn is, why it moved, who left, who is leaving; in the terminal and as a page."""
-    from tenure.app.report import story
+    from tenure.errors import BadInput
     from tenure.faces.cli import progress
     from tenure.faces.report.sentences import report_language
 
     report_language(language)  # a language nobody speaks is refused before anything is measured
+    if out is not None and out.is_dir():
+        raise BadInput(f"{out} is a folder; name the file to write, such as {out / 'report.html'}")
     shop = _shop(context, workspace)
     with progress.shown("measuring") as moved:
-        told = story(shop, month=as_of, known_on=known_on, currency=currency, progress=moved)
+        told = shop.story(month=as_of, known_on=known_on, currency=currency, progress=moved)
         if out is not None:
             moved("drawing the page")
             _write_page(told, out, language)
@@ -488,8 +505,12 @@ def _write_page(told: Any, out: Path, language: str) -> None:
     try:
         beside.write_text(page, encoding="utf-8")
         beside.replace(out)
+    except OSError as error:
+        # Nobody knows the file beside; what could not be written is the page.
+        raise type(error)(error.errno, f"the page cannot be written: {error.strerror}", str(out)) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def _print_story(told: Any, language: str) -> None:
@@ -570,7 +591,7 @@ def quarantine(
     elif format is Format.csv:
         put(as_csv(findings.KEYS, rows))
     else:
-        put(findings.as_text(rows, 50))
+        put(findings.as_text(rows, 50, chosen=bool(file or table)))
 
 
 Tables = Annotated[list[str] | None, typer.Argument(metavar="TABLE", help="Only these [default: every table].")]

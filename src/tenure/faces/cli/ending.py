@@ -19,6 +19,18 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
+# What engines say of a Parquet file that is not whole.
+_DAMAGE = (
+    "magic bytes",
+    "footer",
+    "too small to be a parquet file",
+    "not a parquet file",
+    "corrupt",
+    "thrift",
+    "snappy",
+)
+
+
 class Unread(Exception):
     """Nobody reads what is printed any more; the reader has seen enough. No OSError, or the parser would take it."""
 
@@ -115,6 +127,12 @@ def _of_ours(error: Exception) -> int:
     if _debugging():
         traceback.print_exc()
     first = str(error).strip().splitlines()
+    if first and _is_damage(error):
+        say(
+            f"the lake holds a file that cannot be read: {first[0][:500]}; restore it from a copy, or load the facts "
+            "into a new workspace (`tenure doctor` looks at every file)"
+        )
+        return FAILED
     what = f"{type(error).__name__}: {first[0][:300]}" if first else type(error).__name__
     advice = (
         "report this line and the command"
@@ -123,6 +141,12 @@ def _of_ours(error: Exception) -> int:
     )
     say(f"a mistake of Tenure's own, not of yours ({what}); {advice}")
     return FAILED
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether an engine says that a Parquet file is cut or is none."""
+    of_engine = type(error).__module__.split(".")[0].lstrip("_") in ("duckdb", "pyspark", "pyarrow")
+    return of_engine and ".parquet" in str(error) and any(sign in str(error).lower() for sign in _DAMAGE)
 
 
 def _debugging() -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tenure.connect.files.shapes import shape
 from tenure.faces.cli.layout import printable, shortened, width, wrapped
 from tenure.faces.cli.loads import sentence
+from tenure.lake.tables import TABLES, all_columns
 
 if TYPE_CHECKING:
     from tenure.app.workspace import Workspace
@@ -16,17 +18,19 @@ KEYS = ("loaded_at", "load_id", "file", "table", "line", "column", "reason", "ra
 
 def held_back(shop: Workspace, file: str | None = None, meant_for: str | None = None) -> list[dict[str, Any]]:
     """Every row in quarantine (of files of that name, meant for that table): when, file, line, column, reason, raw."""
+    if meant_for is not None:
+        shape(meant_for)  # UnknownName for a table that nothing is loaded into
     snapshot = shop.lake.snapshot("quarantine")
     if not snapshot.rows:
         return []
     engine = shop.engine("duckdb")
     literal = engine.dialect.literal
-    source = f"read_parquet([{', '.join(literal(path) for path in snapshot.files)}], union_by_name = true)"
+    source = engine.source("quarantine", snapshot.files, all_columns(TABLES["quarantine"]), frozenset())
     where = [
         f'"{name}" = {literal(value)}' for name, value in (("file", file), ("table", meant_for)) if value is not None
     ]
     names = ", ".join(f'"{name}"' for name in KEYS)
-    sql = f"SELECT {names} FROM {source} AS q" + (f" WHERE {' AND '.join(where)}" if where else "")
+    sql = f"SELECT {names} FROM ({source}) AS q" + (f" WHERE {' AND '.join(where)}" if where else "")
     rows = engine.table(f'{sql} ORDER BY loaded_at DESC, "file", line, "column"').to_pylist()
     return rows
 
@@ -39,9 +43,11 @@ def counts(shop: Workspace) -> list[tuple[str, str, int]]:
     return sorted(((*key, rows) for key, rows in found.items()), key=lambda item: (-item[2], item[0], item[1]))
 
 
-def as_text(rows: Sequence[dict[str, Any]], limit: int) -> str:
-    """The first rows for people: where each stood, what is wrong with it, and how it read."""
+def as_text(rows: Sequence[dict[str, Any]], limit: int, chosen: bool = False) -> str:
+    """The first rows for people: where each stood, what is wrong with it, how it read; chosen: some were asked for."""
     if not rows:
+        if chosen:
+            return "No row of that file or table is in quarantine.\n"
         return "The quarantine is empty: every row that was ever loaded passed.\n"
     lines = []
     for row in rows[:limit]:

@@ -116,6 +116,16 @@ def _settings(shop: Workspace) -> Check:
     )
 
 
+def _is_whole(path: str) -> bool:
+    """Whether a Parquet file ends as it should; the last thing written is its mark."""
+    with Path(path).open("rb") as file:
+        file.seek(0, 2)
+        if file.tell() < 12:
+            return False
+        file.seek(-4, 2)
+        return file.read(4) == b"PAR1"
+
+
 def _facts(shop: Workspace, found: Examination) -> None:
     lake = shop.lake
     for name in (name for name in TABLES if name != "quarantine"):
@@ -131,6 +141,12 @@ def _facts(shop: Workspace, found: Examination) -> None:
             says = (
                 f"{len(lost)} of its {len(snapshot.files)} files are gone, such as {lost[0]}; restore them from a copy"
             )
+            found.checks.append(Check(name, PROBLEM, says))
+            continue
+        cut = [path for path in snapshot.files if not _is_whole(path)]
+        if cut:
+            of = f"{len(cut)} of its {len(snapshot.files)} files"
+            says = f"{of} are cut or overwritten, such as {cut[0]}; restore them from a copy"
             found.checks.append(Check(name, PROBLEM, says))
             continue
         found.stocks.append(_stock(name, snapshot))
