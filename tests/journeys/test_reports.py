@@ -156,3 +156,37 @@ def test_online_retail_nets_its_returns(shop: tenure.Workspace, shared_data: Dat
     assert history.customers == 4_372
     assert history.customers - history.buyers == 33  # returns and nothing else
     assert history.total == Decimal("9747747.93")
+
+
+def test_every_chart_of_the_report_becomes_a_file_that_stands_alone(
+    made_up: tuple[tenure.Workspace, Story], tmp_path: Path
+) -> None:
+    from tenure.faces.report import draw
+    from tenure.faces.report.pictures import pictures
+    from tenure.faces.report.sentences import Teller, report_language
+
+    _, story = made_up
+    files = draw(story, tmp_path / "new" / "charts", language="th", endings=("svg",))
+    shown = [picture for picture in pictures(Teller(story, report_language("th"))) if picture.draw]
+    assert [file.name.partition("-")[0] for file in files] == [f"{n:02}" for n in range(1, len(shown) + 1)]
+    for file, picture in zip(files, shown, strict=True):
+        text = file.read_text(encoding="utf-8")
+        assert picture.title in text
+        assert "บริษัทสมมติ" in text, "a picture of a made-up company says so"
+        assert "font-face" in text, "it carries its font"
+
+
+def test_the_command_draws_the_charts_as_png_and_svg(
+    made_up: tuple[tenure.Workspace, Story], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tenure.faces.cli.ending import run
+
+    shop, _ = made_up
+    assert run(["-w", str(shop.folder), "report", "--charts", str(tmp_path / "charts")]) == 0
+    names = sorted(path.name for path in (tmp_path / "charts").iterdir())
+    assert {"01-waterfall.png", "01-waterfall.svg", "02-movements.png"} <= set(names)
+    assert f"The charts: {len(names)} files in" in " ".join(capsys.readouterr().out.split())
+    assert (tmp_path / "charts" / "01-waterfall.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    assert run(["-w", str(shop.folder), "report", "--charts", str(tmp_path / "file")]) == 2
+    assert "name a folder for the charts" in " ".join(capsys.readouterr().err.split())

@@ -466,6 +466,9 @@ def report(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Also write the report as one page that opens offline.")
     ] = None,
+    charts: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also draw every chart of it, as PNG and as SVG, into a folder.")
+    ] = None,
     language: Annotated[str, typer.Option(metavar="LANG", help="en or th.")] = "en",
     as_of: Annotated[
         str | None,
@@ -483,15 +486,25 @@ def report(
     report_language(language)  # a language nobody speaks is refused before anything is measured
     if out is not None and out.is_dir():
         raise BadInput(f"{out} is a folder; name the file to write, such as {out / 'report.html'}")
+    if charts is not None and charts.exists() and not charts.is_dir():
+        raise BadInput(f"{charts} is a file; name a folder for the charts")
     shop = _shop(context, workspace)
     with progress.shown("measuring") as moved:
         told = shop.story(month=as_of, known_on=known_on, currency=currency, progress=moved)
         if out is not None:
             moved("drawing the page")
             _write_page(told, out, language)
+        drawn = []
+        if charts is not None:
+            from tenure.faces.report import draw
+
+            moved("drawing the charts")
+            drawn = draw(told, charts, language=language)
     _print_story(told, language)
     if out is not None:
         put(f"\nThe page: {out}")
+    if charts is not None:
+        put(f"\nThe charts: {len(drawn)} files in {charts}")
 
 
 def _write_page(told: Any, out: Path, language: str) -> None:
