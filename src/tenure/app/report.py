@@ -20,11 +20,11 @@ from tenure.measure import lifetimes, openings, orders
 from tenure.measure.answers import Answer, Cell, Question, ask
 from tenure.measure.catalogue import CATALOGUE
 from tenure.measure.currencies import SCALE, Conversion, currencies, day_before
+from tenure.measure.definition import BASE, Definition, profile
 
 if TYPE_CHECKING:
     from tenure.app.workspace import Workspace
     from tenure.lake.facts import Facts
-    from tenure.measure.definition import Definition
 
 MONTHS_SHOWN = 24  # of history in movements and sparklines
 COHORTS_SHOWN = 18  # monthly rows of a heat map; longer histories are shown by quarter
@@ -196,19 +196,30 @@ def _monthly(facts: Facts) -> bool:
     return not facts.engine.table(st.render(f"SELECT {other} AS n FROM {raw}")).column(0).to_pylist()[0]
 
 
+# The choices that every report tells; others where the company's definition makes another one than the default.
+_TOLD_ALWAYS = (
+    "limited_discount",
+    "past_due_days",
+    "pause",
+    "pause_months",
+    "churn_at",
+    "customer",
+    "grouping",
+    "grouping_minutes",
+    "gap_days",
+    "churn_base",
+)
+
+
 def _rules(definition: Definition) -> tuple[tuple[str, str], ...]:
-    return (
-        ("limited discounts", "do not lower MRR" if definition.limited_discount == "ignored" else "lower MRR"),
-        (
-            "past due",
-            f"lost after {definition.past_due_days} days" if definition.past_due_days else "counts until it ends",
-        ),
-        ("pause", f"becomes a loss after {definition.pause_months} months"),
-        ("grouping", f"changes within {definition.grouping_minutes} minutes of one day are one movement"),
-        (
-            "return",
-            f"within {definition.gap_days} days is no loss" if definition.gap_days else "on the same day is no loss",
-        ),
+    """The definition's choices as (name, value), values as text: words, numbers, or a factor as a fraction."""
+    others = definition.differs(profile(BASE))
+
+    def text(value: object) -> str:
+        return "/".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+    return tuple(
+        (name, text(value)) for name, value in definition.choices.items() if name in _TOLD_ALWAYS or name in others
     )
 
 
@@ -974,6 +985,7 @@ def _orders(facts: Facts, after: date) -> tuple[s.Orders, ...]:
                     low=low,
                     high=high,
                     n=last.customers,
+                    is_small_base=stats.small_base(last.customers),
                     numerator=last.customers - last.new_customers,
                     denominator=last.customers,
                 ),

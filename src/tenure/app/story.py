@@ -547,7 +547,7 @@ class About:
     period           the period the headlines are about
     known_on         record time: nothing learned later is in here
     made_at          when the report was made (UTC)
-    profile          name of the definition profile; `rules` its choices, (rule, choice) in plain words
+    profile          name of the definition profile; `rules` its choices, (name, value) as in measure.definition
     is_provisional   the period has not ended, or rows may still come: numbers may change
     is_reconstructed built on assumed or later-loaded rows
     version          of tenure

@@ -144,6 +144,7 @@ def render(story: Story, language: str = "en") -> str:
             pictures=[_drawn(picture, index) for index, picture in enumerate(pictures(teller))],
             meanings=_meanings(teller),
             has_formula=bool(story.definitions),
+            rules=[teller.rule(name, value) for name, value in story.about.rules],
         )
     )
 
@@ -228,7 +229,7 @@ def _kpi(teller: Teller, headline: Headline) -> Kpi:
     several = len(teller.story.recurring) > 1 or len(teller.story.orders) > 1
     interval = teller.interval(figure)
     if figure.value is None:
-        interval = quoted(figure.reason, 120)
+        interval = quoted(teller.missing(figure.reason), 120)
     return Kpi(
         f"{title} ({figure.currency})" if several and figure.currency else title,
         teller.value(figure.value, figure.unit, figure.currency),
@@ -342,7 +343,7 @@ def _worse(teller: Teller, worse: Worse) -> dict[str, Any]:
             ]
             rows.append(
                 {
-                    "segment": quoted(row.segment, NAME_LENGTH) or words.words("page.unknown"),
+                    "segment": quoted(teller.band(row.column, row.segment), NAME_LENGTH) or words.words("page.unknown"),
                     "is_worst": (row.column, row.segment) in worst,
                     "cells": cells,
                     "opened": row.opened,
@@ -354,6 +355,7 @@ def _worse(teller: Teller, worse: Worse) -> dict[str, Any]:
                 "title": words.words("picture.segments_title", column=teller.column(table.column)),
                 "head": [words.words(f"worse.{name}") for name in names],
                 "rows": rows,
+                "small": teller.small_segments(table),
             }
         )
     return {"answer": teller.worse(worse), "tables": tables}
@@ -401,7 +403,7 @@ def _meanings(teller: Teller) -> list[dict[str, str]]:
                 "metric": metric,
                 "title": teller.title(metric),
                 "meaning": teller.meaning(metric),
-                "formula": known.formula if known else "",
+                "formula": teller.formula(metric),
                 "source": known.source if known else "",
             }
         )

@@ -433,11 +433,11 @@ def _segments(teller: Teller, table: SegmentTable) -> Picture:
     answers: list[Sentence] = []
     if known:
         values: dict[str, Told | str] = {
-            "worst": f"“{quoted(known[-1].segment, NAME_LENGTH)}”",
+            "worst": f"“{quoted(teller.band(table.column, known[-1].segment), NAME_LENGTH)}”",
             "worst_rate": teller.figure(known[-1].rate),
         }
         if len(known) > 1:
-            values["best"] = f"“{quoted(known[0].segment, NAME_LENGTH)}”"
+            values["best"] = f"“{quoted(teller.band(table.column, known[0].segment), NAME_LENGTH)}”"
             values["best_rate"] = teller.figure(known[0].rate)
         key = "segments" if len(known) > 1 else "segments_one"
         answers.append(Sentence(teller.language.template(f"picture.{key}"), values))
@@ -447,7 +447,7 @@ def _segments(teller: Teller, table: SegmentTable) -> Picture:
     overall = rate_of_all(table)
     rows = [
         {
-            "segment": quoted(row.segment, NAME_LENGTH) or words("page.unknown"),
+            "segment": quoted(teller.band(table.column, row.segment), NAME_LENGTH) or words("page.unknown"),
             "rate": row.rate.value,
             "low": row.rate.low,
             "high": row.rate.high,
@@ -475,7 +475,7 @@ def _segments(teller: Teller, table: SegmentTable) -> Picture:
         ),
         tuple(
             (
-                quoted(row.segment, NAME_LENGTH) or words("page.unknown"),
+                quoted(teller.band(table.column, row.segment), NAME_LENGTH) or words("page.unknown"),
                 teller.value(row.rate.value, "rate"),
                 _range(teller, row.rate.low, row.rate.high),
                 teller.value(row.rest.value, "rate") if row.rest else "",
@@ -484,6 +484,7 @@ def _segments(teller: Teller, table: SegmentTable) -> Picture:
             )
             for row in table.rows[:MOST_ROWS]
         ),
+        tuple(teller.small_segments(table)),
     )
 
 

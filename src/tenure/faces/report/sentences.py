@@ -6,6 +6,7 @@ means. The page shows the meaning on hover and focus, the terminal prints the te
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -28,6 +29,7 @@ from tenure.app.story import (
     Period,
     Recurring,
     SegmentRate,
+    SegmentTable,
     Story,
     Worse,
 )
@@ -98,6 +100,12 @@ def report_language(code: str) -> Language:
     return language_of(code, WORDS)
 
 
+# Reasons that name something; what to do about it stands where it can be done, in the terminal.
+_NO_RATE = re.compile(r"no exchange rate for (\w+) on or before ([\d-]+)")
+_UNKNOWN_HOW = re.compile(r"([\d,]+) of ([\d,]+) left for an unknown reason")
+_ADVICE = re.compile(r"load some with `tenure load \w+`")
+
+
 class Teller:
     """Tells one story in one language."""
 
@@ -121,6 +129,60 @@ class Teller:
             return self.language.words(f"metrics.{metric}.definition")
         known = self.definitions.get(metric)
         return (known.question or known.formula) if known else ""
+
+    def formula(self, metric: str) -> str:
+        """How a metric is computed, "" if nobody wrote it."""
+        known = self.definitions.get(metric)
+        if known and self.language.code == "en":  # the language in which the catalogue itself is written
+            return known.formula
+        if self.language.has(f"metrics.{metric}.formula"):
+            return self.language.words(f"metrics.{metric}.formula")
+        return known.formula if known else ""
+
+    def missing(self, reason: str) -> str:
+        """Why there is no number; reasons that nobody translated stay as they are."""
+        told = []
+        for part in reason.split("; "):
+            if self.language.has(f"missing.{part}"):
+                told.append(self.language.words(f"missing.{part}"))
+            elif found := _NO_RATE.fullmatch(part):
+                told.append(self.language.words("missing.rate", currency=found[1], day=found[2]))
+            elif found := _UNKNOWN_HOW.fullmatch(part):
+                told.append(self.language.words("missing.unknown_how", unknown=found[1], left=found[2]))
+            elif not _ADVICE.fullmatch(part):
+                told.append(part)
+        return "; ".join(told)
+
+    def rule(self, name: str, value: str) -> tuple[str, str]:
+        """A choice of the definition in words: what it is about, and what is chosen."""
+        words = self.language.words
+        if self.language.has(f"rules.intervals.{name}"):
+            interval = words(f"rules.intervals.{name}")
+            return words("rules.factor", interval=interval), words("rules.factor_times", factor=value)
+        if not self.language.has(f"rules.{name}.title"):
+            return name, value
+        count = value if value.isdigit() and value != "0" else ""
+        key = f"rules.{name}." + ("some" if count else "none" if value == "0" else value)
+        return words(f"rules.{name}.title"), words(key, count=count) if self.language.has(key) else value
+
+    def band(self, column: str, segment: str) -> str:
+        """A segment's name: bands of tenure and size are ours and told in words, other names are the company's."""
+        return self.language.named("bands", segment) if column in ("tenure", "size") else segment
+
+    def small(self, figures: Sequence[Figure]) -> list[Sentence]:
+        """Which of these figures have a base so small that only the interval says something."""
+        names = [self.title(one.metric) for one in figures if one.is_small_base and one.value is not None]
+        listed = self.language.listed(dict.fromkeys(names))
+        return [self._say("kpi.small", metrics=listed)] if names else []
+
+    def small_segments(self, table: SegmentTable) -> list[Sentence]:
+        """Which segments of a table have a base so small that only the interval says something."""
+        names = [
+            f"“{quoted(self.band(table.column, row.segment), NAME_LENGTH)}”"
+            for row in table.rows
+            if row.rate.is_small_base
+        ]
+        return [self._say("worse.small", segments=self.language.listed(names))] if names else []
 
     def value(self, value: Decimal | float | int | None, unit: str, currency: str = "", signed: bool = False) -> str:
         """A value in its unit; None is told as unknown."""
@@ -162,7 +224,7 @@ class Teller:
             parts.append(meaning)
         parts.append(self.period(figure.period))
         if figure.value is None and figure.reason:
-            parts.append(words("page.unknown_because", reason=figure.reason))
+            parts.append(words("page.unknown_because", reason=self.missing(figure.reason)))
         if figure.numerator is not None and figure.denominator is not None:
             parts.append(
                 words(
@@ -456,7 +518,7 @@ class Teller:
 
     def segment(self, column: str, segment: str) -> str:
         """A segment with its column: plan “Starter”."""
-        return f"{self.column(column)} “{quoted(segment, NAME_LENGTH)}”"
+        return f"{self.column(column)} “{quoted(self.band(column, segment), NAME_LENGTH)}”"
 
     def column(self, column: str) -> str:
         """A column's name as people say it."""
@@ -567,7 +629,7 @@ class Teller:
         figure = headline.figure
         period = self.period(figure.period)
         if figure.value is None:
-            reason = quoted(figure.reason, 200)
+            reason = quoted(self.missing(figure.reason), 200)
             return self._say(f"lead.{name}_unknown", period=period, reason=reason)
         values: dict[str, Told | str] = {name: self.figure(figure), "period": period}
         before = next((one for one in headline.comparisons if one.against == "previous"), None)
@@ -590,7 +652,7 @@ class Teller:
     def _churn(self, churn: Headline) -> Sentence:
         figure = churn.figure
         if figure.value is None:
-            return self._say("lead.churn_unknown", reason=quoted(figure.reason, 200))
+            return self._say("lead.churn_unknown", reason=quoted(self.missing(figure.reason), 200))
         if figure.numerator is None or figure.denominator is None:
             return self._say("lead.churn_rate", rate=self.figure(figure))
         lost, base = int(figure.numerator), int(figure.denominator)

@@ -180,6 +180,7 @@ def _kpis(teller: Teller, console: Console) -> None:
     if found:
         console.print()
         console.print(table)
+        _say(console, teller.small([headline.figure for headline in found]))
 
 
 def _against(teller: Teller, headlines: Sequence[Headline], kind: str) -> str:
@@ -291,7 +292,10 @@ def _worse(teller: Teller, console: Console, worse: Worse) -> None:
         for row in segments.rows[:12]:
             is_worst = (row.column, row.segment) in worst
             table.add_row(
-                Text(quoted(row.segment, 30) or words.words("page.unknown"), "bold red" if is_worst else ""),
+                Text(
+                    quoted(teller.band(row.column, row.segment), 30) or words.words("page.unknown"),
+                    "bold red" if is_worst else "",
+                ),
                 Text(teller.value(row.rate.value, "rate"), "bold"),
                 Text(teller.interval(row.rate), "dim"),
                 Text(teller.value(row.rest.value, "rate") if row.rest else ""),
