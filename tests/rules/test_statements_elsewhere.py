@@ -14,7 +14,7 @@ from tenure import Workspace
 from tenure.kernel.time import periods
 from tenure.lake.portable import SPARK, day_number
 from tenure.measure.catalogue import metric
-from tenure.measure.currencies import Conversion, by_day, written
+from tenure.measure.currencies import SCALE, Conversion, by_day, written
 from tenure.measure.figures import assemble, rows
 from tests.reference.builder import Facts, open_workspace
 
@@ -65,10 +65,15 @@ def test_the_printed_statement_gives_the_figures_in_a_reporting_currency(shop: W
 def test_every_statement_of_an_answer_that_looks_back_brings_its_own_rates(shop: Workspace) -> None:
     answer = shop.metrics("mrr", "nrr_12m", since="2026-01", by="currency")
     told = run_elsewhere(answer.sql())
-    assert len(told) == len(answer.statements) == 3
-    (kept,) = [row for row in told[1] if row.what == "kept" and row.kind == "net" and row.seg == "EUR"]
-    # Of January's euros (50 + 40 + 1) only 1 is left a year later.
-    assert kept.amount < 0
+    assert len(told) == len(answer.statements)
+    kept = [row for rows_ in told for row in rows_ if (row.what, row.kind, row.seg) == ("kept", "net", "EUR")]
+    # Of January's euros (50 + 40 + 1) only 1 is left a year later; each at the rate of the day before February.
+    (found,) = [
+        cell for cell in answer.cells if cell.metric.name == "nrr_12m" and (cell.segment or {}) == {"currency": "EUR"}
+    ]
+    assert found.numerator is not None and found.denominator is not None
+    assert found.numerator - found.denominator in [Fraction(row.amount) * SCALE for row in kept]
+    assert found.value == Fraction(1, 91)
 
 
 def test_the_last_statement_is_the_answer_when_all_are_run_as_one(shop: Workspace) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,10 @@ SUBSETS = {
     "latin": "U+0000-00FF,U+0131,U+0152-0153,U+02BB-02BC,U+02C6,U+02DA,U+02DC,U+0304,U+0308,U+0329,U+2000-206F,U+20AC,"
     "U+2122,U+2191,U+2193,U+2212,U+2215,U+FEFF,U+FFFD",
 }
+
+# Above a chart: letters in a line of sentences, and its height in pixels.
+_LETTERS = 110
+_LINE = 19
 
 _SARA_AM = re.compile("([\u0e48-\u0e4b]?)\u0e33")
 _SARA_AM_IN_TWO = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
@@ -70,6 +75,25 @@ def save(chart: Any, path: str | Path, scale: float = 2.0) -> Path:
     else:
         raise BadInput(f"cannot save a chart as '{target.name}': end its name in .svg, .png or .json.")
     return target
+
+
+def titled(chart: Any, title: str, says: Sequence[str]) -> Any:
+    """The chart with a title and sentences above it, for a file that stands alone; it grows by their height."""
+    import altair
+
+    # Thai writes phrases without blanks; a line is broken between them, never inside.
+    lines = [line for text in says for line in textwrap.wrap(text, _LETTERS, break_long_words=False)]
+    above = altair.TitleParams(
+        title,
+        subtitle=lines,
+        anchor="start",
+        fontSize=17,
+        subtitleFontSize=13,
+        subtitleLineHeight=_LINE,
+        subtitlePadding=8,
+        offset=12,
+    )
+    return chart.properties(title=above, height=chart.height + 34 + _LINE * len(lines))
 
 
 @contextmanager

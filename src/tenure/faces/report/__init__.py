@@ -13,15 +13,6 @@ if TYPE_CHECKING:
 
 # Pixels; twice as many in a PNG.
 CHART_WIDTH = 880
-_LETTERS = 110
-_TITLE: dict[str, Any] = {
-    "anchor": "start",
-    "fontSize": 17,
-    "subtitleFontSize": 13,
-    "subtitleLineHeight": 19,
-    "subtitlePadding": 8,
-    "offset": 12,
-}
 
 
 def draw(
@@ -31,11 +22,7 @@ def draw(
 
     Each is titled with what it shows and what it says, for it stands alone: `01-waterfall.png`, `01-waterfall.svg`, ...
     """
-    import textwrap
-
-    import altair
-
-    from tenure.charts.picture import save, unchecked
+    from tenure.charts.picture import save, titled, unchecked
     from tenure.errors import BadInput
     from tenure.faces.report.pictures import pictures
     from tenure.faces.report.sentences import Teller, report_language
@@ -52,12 +39,7 @@ def draw(
             says = [" ".join(str(sentence) for sentence in picture.sentences)]
             if story.about.is_made_up:
                 says.append(teller.language.words("page.made_up"))
-            # Thai writes phrases without blanks; a line is broken between them, never inside.
-            lines = [line for text in says for line in textwrap.wrap(text, _LETTERS, break_long_words=False)]
-            title = altair.TitleParams(picture.title, subtitle=lines, **_TITLE)
-            chart = picture.draw(CHART_WIDTH)
-            # A chart has its height with everything in it; the title comes on top of that.
-            chart = chart.properties(title=title, height=chart.height + 34 + _TITLE["subtitleLineHeight"] * len(lines))
+            chart = titled(picture.draw(CHART_WIDTH), picture.title, says)
             drawn += [
                 save(chart, place / f"{number:02}-{picture.name.replace('_', '-')}.{ending}") for ending in endings
             ]
