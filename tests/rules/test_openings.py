@@ -131,6 +131,13 @@ def test_two_questions_in_two_currencies_open_in_their_own(shop: Workspace) -> N
     assert differences(in_dollars) == []
 
 
+def test_a_definition_that_makes_more_of_the_movements_says_that_the_list_need_not_add_up(shop: Workspace) -> None:
+    from tenure.faces.cli.numbers import not_followed
+
+    assert not_followed(shop.metrics("mrr", since="2025-03")) == ""
+    assert "churn_base" in not_followed(shop.metrics("customer_churn_rate", since="2025-03", profile="stripe"))
+
+
 def test_the_listing_is_the_same_on_spark(tmp_path: Path, spark: Any) -> None:
     with open_workspace(tmp_path / "shop", told_facts()) as shop:
         options: dict[str, Any] = {"since": "2025-02", "until": "2025-03", "by": "plan_id", "currency": "USD"}

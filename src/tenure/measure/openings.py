@@ -22,7 +22,7 @@ from tenure.lake.facts import Facts
 from tenure.lake.portable import Statement, from_micros
 from tenure.measure import states
 from tenure.measure.currencies import SCALE, Conversion, by_day, currencies, day_before
-from tenure.measure.definition import Definition
+from tenure.measure.definition import BASE, Definition, profile
 from tenure.measure.figures import LOSSES
 from tenure.measure.movements import Money, movements
 from tenure.measure.segments import resolve
@@ -562,6 +562,18 @@ def recipe(metric: Metric) -> Callable[[Opening], Shares]:
         "customers": _customers,
         "lost": _lost,
     }.get(opens, _nobody)
+
+
+# Choices of a definition that change what is made of the movements; listed is what the default makes of them.
+_NOT_FOLLOWED = (
+    *("net_churn", "quick_ratio", "churn_base", "joiners", "returners", "window_days"),
+    *("retention", "retention_of", "fx", "source"),
+)
+
+
+def not_followed(definition: Definition) -> list[str]:
+    """The definition's choices because of which listed customers need not add up to a number; none for the default."""
+    return [name for name in definition.differs(profile(BASE)) if name in _NOT_FOLLOWED]
 
 
 def customers(answer: Answer, limit: int | None = None) -> pa.Table:

@@ -282,6 +282,8 @@ def metrics(
         put(answer.sql())
     elif customers:
         remarks = [*answer.notes, *_remarks(shop, known_on, answer.definition.name)]
+        if differing := numbers.not_followed(answer):
+            remarks.append(differing)
         _people(people, period, tuple(by or ()), shop.settings.timezone, format, remarks)
     elif format is Format.json:
         put(as_json(answer.rows()))

@@ -206,6 +206,16 @@ def people(answer: Answer) -> list[dict[str, Any]]:
     return rows
 
 
+def not_followed(answer: Answer) -> str:
+    """A caution where the definition makes more of the movements than the listing does, '' where it does not."""
+    from tenure.measure import openings
+
+    names = openings.not_followed(answer.definition)
+    if not names:
+        return ""
+    return f"Listed by the movements alone: with {', '.join(names)} as this definition has it, they need not add up."
+
+
 def people_table(
     rows: Sequence[dict[str, Any]],
     grain: str,
