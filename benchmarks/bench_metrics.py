@@ -80,7 +80,7 @@ def by_product(lake: Path) -> dict[str, dict[str, int]]:
     """The product's answer, as exact integers per month."""
     import tenure
 
-    with tenure.open(lake.parent) as shop:
+    with tenure.open(lake.parent, create=True) as shop:
         rows = shop.metrics(*NAMES, since="2023-01", until="2025-12", known_on="2026-03-31").rows(exact=True)
     by: dict[str, dict[str, Any]] = {}
     for row in rows:

@@ -233,7 +233,10 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
         for i, period in enumerate(there.asked):
             for seg in segments:
                 for currency in there.currencies if metric.of_money else [None]:
-                    figures = found.get((i, seg, currency)) or found.get((i, seg, None))
+                    figures = found.get((i, seg, currency))
+                    if figures is None and (i, seg, None) in found:
+                        # Nobody was ever billed in this currency here.
+                        figures = Figures(period, seg, currency, definition=definition)
                     if figures is None:
                         continue
                     if segment and _is_empty(found, i, seg):

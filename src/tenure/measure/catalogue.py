@@ -220,11 +220,10 @@ def _nrr(kept: Retention) -> Value:
     elif kept.squares and kept.customers > 1:
         # With many customers the bootstrap's limit: linearised from sums. Unmoved customers end as they began.
         opening = kept.opening / SCALE
-        net = float(kept.net) / SCALE
         interval = stats.ratio_interval(
             kept.customers,
             opening,
-            opening + net,
+            max(float(top / SCALE), 0.0),
             kept.squares,
             kept.squares + 2 * kept.crossed + kept.net_squared,
             kept.squares + kept.crossed,

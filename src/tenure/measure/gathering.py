@@ -12,11 +12,11 @@ from tenure.errors import BadInput
 from tenure.kernel.time import Period, add_months, midnight, periods
 from tenure.lake.facts import Facts
 from tenure.lake.portable import day_number, from_micros
-from tenure.measure import totals
+from tenure.measure import states, totals
 from tenure.measure.currencies import Conversion, by_day, currencies, day_before, written
 from tenure.measure.definition import Definition
 from tenure.measure.figures import Figures, Retention, Row, assemble, retention, rows
-from tenure.measure.segments import Segment
+from tenure.measure.segments import Segment, of_lent
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -243,6 +243,11 @@ def _purchase_rates(
     facts: Facts, conversion: Conversion, known: Sequence[str], after: date, statements: list[str]
 ) -> str:
     """Lends the rates of every day, for prices that are converted once; NoRate where one that is needed is missing."""
+    key = ("purchase", conversion.reporting, after)
+    if key in facts.memory:
+        name, rates, text = facts.memory[key]
+        statements.append(text)
+        return facts.engine.lend(name, rates)
     for table, column in (("subscription_states", "effective_at"), ("subscription_spans", "started_at")):
         if facts.has(table):
             st = facts.statement()
@@ -257,7 +262,9 @@ def _purchase_rates(
                 )
     rates = by_day(facts, conversion, known, date(1970, 1, 2), after)
     name = facts.engine.lend("rates_of_purchase", rates)
-    statements.append(written(facts.engine.dialect, name, rates))
+    text = written(facts.engine.dialect, name, rates)
+    facts.memory[key] = (name, rates, text)
+    statements.append(text)
     return name
 
 
@@ -310,7 +317,9 @@ def _days(look: _Look, asked: Sequence[Period], found: dict[Key, Figures]) -> No
 
 def _subscriptions(look: _Look, asked: Sequence[Period], found: dict[Key, Figures]) -> None:
     """Fills kept_alone: what was kept of each subscription."""
-    if look.segment is not None and look.segment.of_customer:
+    if look.segment is not None and look.segment.lent is not None:
+        look = replace(look, segment=of_lent(_lent_to_subscriptions(look.facts, look.segment.lent)))
+    elif look.segment is not None and look.segment.of_customer:
         raise BadInput(
             "this definition compares each subscription's revenue, so it splits by columns of the subscription "
             "(plan_id, interval, ...) only; choose retention_of=customer to split by what belongs to customers"
@@ -320,3 +329,14 @@ def _subscriptions(look: _Look, asked: Sequence[Period], found: dict[Key, Figure
     there = look.figures(asked, look.run(asked, each, definition=alone))
     for key, figures in found.items():
         figures.kept_alone = there[key].kept if key in there else Retention()
+
+
+def _lent_to_subscriptions(facts: Facts, relation: str) -> str:
+    """The same segments by subscription: the relation (customer_id, seg) for movements that follow subscriptions."""
+    st = facts.statement()
+    every = states.all_states(st, facts, ("customer_id", "subscription_id"))
+    sql = st.render(
+        f"SELECT DISTINCT s.subscription_id AS customer_id, r.seg FROM {every} AS s "
+        f"JOIN {relation} AS r ON r.customer_id = s.customer_id"
+    )
+    return facts.engine.lend(f"{relation}_by_subscription", facts.engine.table(sql))

@@ -319,37 +319,39 @@ class Look:
     def _people_of_items(self) -> list[str]:
         """Counts by a segment of the item: who pays in it, and whose winning or losing moved money in it."""
         placed = self.placed()
-        per = self.st.step(
-            "customers_in_segments",
-            f"SELECT customer_id, seg, period, {self.d.total('amount')} AS net FROM {placed} WHERE {self.real} "
-            "GROUP BY customer_id, seg, period",
+        # Within a slice, first comes what customers who change their segment take along, then what happens.
+        rows = (
+            f"SELECT customer_id, seg, period, 1 AS phase, {self.d.total('amount')} AS net FROM {placed} WHERE {self.real} "
+            "GROUP BY customer_id, seg, period"
         )
+        if self.moves:
+            for side, sign in (("seg_before", "-"), ("seg_after", "")):
+                rows += (
+                    f"\nUNION ALL SELECT customer_id, {side}, slice, 0, CAST(sum({sign}balance) AS DECIMAL(38,0)) "
+                    f"FROM {self.regrouped()} GROUP BY customer_id, {side}, slice"
+                )
+        per = self.st.step("customers_in_segments", rows)
         running = self.st.step(
             "balances_in_segments",
-            "SELECT *, CAST(sum(net) OVER (PARTITION BY customer_id, seg ORDER BY period ROWS UNBOUNDED PRECEDING) AS DECIMAL(38,0)) "
-            f"AS after FROM {per}",
+            "SELECT *, CAST(sum(net) OVER (PARTITION BY customer_id, seg ORDER BY period, phase ROWS UNBOUNDED PRECEDING) "
+            f"AS DECIMAL(38,0)) AS after FROM {per}",
             keep=True,
             says="what each customer pays in each segment",
         )
         step = "CASE WHEN after > 0 THEN 1 ELSE 0 END - CASE WHEN after - net > 0 THEN 1 ELSE 0 END"
         counted = self.st.step(
-            "payers_in_segments", f"SELECT period, seg, sum({step}) AS n FROM {running} GROUP BY period, seg", keep=True
+            "payers_in_segments",
+            f"SELECT period, phase, seg, sum({step}) AS n FROM {running} GROUP BY period, phase, seg",
+            keep=True,
         )
-        parts = [self._people_row(f"'{kind}'", "n", counted, "n <> 0") for kind in ("customers", "paying")]
+        parts = [
+            self._people_row(f"'{kind}'", "n", counted, "phase = 1 AND n <> 0") for kind in ("customers", "paying")
+        ]
         if self.moves:
-            # One row per currency and item; a customer counts once in a segment.
-            taken = self.st.step(
-                "payers_regrouped",
-                "SELECT customer_id, slice, seg_before, seg_after, CASE WHEN sum(balance) > 0 THEN 1 ELSE 0 END AS n "
-                f"FROM {self.regrouped()} GROUP BY customer_id, slice, seg_before, seg_after",
-                keep=True,
-            )
-            for kind in ("regrouped_customers", "regrouped_paying"):
-                for side, sign in (("seg_before", "-"), ("seg_after", "")):
-                    parts.append(
-                        f"SELECT 'people', slice, {self.none}, {side}, '{kind}', {self.zero}, CAST(sum({sign}n) AS BIGINT), 0e0, 0e0 "
-                        f"FROM {taken} GROUP BY slice, {side}"
-                    )
+            parts += [
+                self._people_row(f"'{kind}'", "n", counted, "phase = 0 AND n <> 0")
+                for kind in ("regrouped_customers", "regrouped_paying")
+            ]
         actor = " ".join(f"WHEN {code} THEN 'churned_{name}'" for code, name in states.ACTOR_NAMES.items())
         who = self.st.step(
             "customer_groups",
