@@ -280,7 +280,7 @@ def main() -> None:
             places = {}
             for kind, share in (("plain", 0.0), ("corrected", 0.01)):
                 places[kind] = Path(folder) / f"{kind}-{rows}"
-                subprocess.run([sys.executable, str(HERE.with_name("facts_at_scale.py")), str(places[kind]), "--rows",
+                subprocess.run([sys.executable, str(HERE.with_name("facts_at_scale.py")), str(places[kind] / "lake"), "--rows",
                                 str(rows), "--corrected", str(share)], check=True, capture_output=True)  # fmt: skip
             found = compare(places["plain"] / "lake", arguments.runs, list(WAYS))
             corrected = measured("product", places["corrected"] / "lake", arguments.runs)
