@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tenure.lake.facts import Facts
     from tenure.lake.store import Lake
     from tenure.measure.answers import Answer
+    from tenure.measure.bridge import Bridge
     from tenure.measure.cohorts import CohortTable
     from tenure.measure.definition import Definition
     from tenure.measure.lifetimes import Lives
@@ -185,6 +186,45 @@ class Workspace:
             return ask(facts, self.definition(profile), question)
 
         return self._again(attempt)
+
+    def bridge(
+        self,
+        metric: str,
+        *,
+        before: str | None = None,
+        after: str,
+        month: str,
+        currency: str | None = None,
+        known_on: str | datetime | None = None,
+        engine: str | None = None,
+        progress: Any = None,
+    ) -> Bridge:
+        """Why two definitions give two numbers for one period (a day, month, quarter or year); see measure.bridge.
+
+        before, after: profiles, with choices of one's own behind the name (default of before: the company's).
+        """
+        from tenure.measure.bridge import bridge
+
+        first, until = whole_days(month)
+        months = 12 * (until.year - first.year) + until.month - first.month
+        grain = {1: "month", 3: "quarter", 12: "year"}.get(months) or ("week" if (until - first).days == 7 else "day")
+        reporting = currency or self.settings.currency
+        if reporting is not None:
+            reporting = None if reporting.lower() == "each" else reporting.upper()
+        one, other = self.definition(before), self.definition(after)
+        return self._again(
+            lambda: bridge(
+                self.facts(known_on, engine),
+                one,
+                other,
+                metric,
+                first=first,
+                until=until,
+                grain=grain,
+                currency=reporting,
+                progress=progress,
+            )
+        )
 
     def movements(
         self,

@@ -15,20 +15,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from itertools import combinations
 from math import factorial
 from typing import TYPE_CHECKING, Any
 
 from tenure.errors import BadInput
+from tenure.kernel.money import exponent, largest_remainder
 from tenure.lake.facts import Facts
 from tenure.lake.portable import DAY_US
 from tenure.measure import states
 from tenure.measure.catalogue import Metric, Value, metric
+from tenure.measure.currencies import SCALE
 from tenure.measure.definition import CHOICES, Definition
 from tenure.measure.figures import Figures
 from tenure.measure.gathering import gather
 from tenure.measure.movements import movements
+from tenure.measure.openings import names as names_of
 from tenure.measure.segments import of_lent
 
 if TYPE_CHECKING:
@@ -68,6 +72,86 @@ class Bridge:
     lines: list[Line]
     facts: Facts
     statements: list[str] = field(default_factory=list)
+
+    @property
+    def difference(self) -> Fraction:
+        """What the lines add up to, exactly."""
+        assert self.start.value is not None
+        assert self.end.value is not None
+        return self.end.value - self.start.value
+
+    def shown(self, amount: Fraction) -> Any:
+        """An exact amount as the metric is shown: money as Decimal in major units, unrounded; all else as float."""
+        if self.metric.unit != "money" or self.currency is None:
+            return float(amount)
+        return _decimal(amount / (SCALE * 1_000_000 * 10 ** exponent(self.currency)))
+
+    def as_json(self) -> dict[str, Any]:
+        """The bridge as one JSON object: values of both definitions, and the lines with their choices."""
+        assert self.start.value is not None
+        assert self.end.value is not None
+        shown = {
+            "start": self.start.value,
+            "end": self.end.value,
+            **{f"line {line.name}": line.amount for line in self.lines},
+        }
+        texts = self._rounded(shown)
+        return {
+            "metric": self.metric.name,
+            "unit": self.metric.unit,
+            "currency": self.currency,
+            "period_start": self.first.isoformat(),
+            "period_end": self.until.isoformat(),
+            "from_profile": self.before.name,
+            "to_profile": self.after.name,
+            "from_value": texts["start"],
+            "to_value": texts["end"],
+            "lines": [
+                {
+                    "line": line.name,
+                    "amount": texts[f"line {line.name}"],
+                    "alone": self._one(line.alone),
+                    "touched": line.touched,
+                    "choices": [
+                        {"choice": name, "from": _told(name, one), "to": _told(name, other)}
+                        for name, one, other in line.choices
+                    ],
+                }
+                for line in self.lines
+            ],
+        }
+
+    def _one(self, amount: Fraction) -> Any:
+        return self._rounded({"": amount})[""]
+
+    def _rounded(self, amounts: dict[str, Fraction]) -> dict[str, Any]:
+        """The amounts as shown; of money, lines are rounded so that they add up to the shown numbers."""
+        if self.metric.unit != "money" or self.currency is None:
+            return {name: float(amount) for name, amount in amounts.items()}
+        digits = exponent(self.currency)
+        unit = SCALE * 1_000_000 * 10**digits
+        found = {name: _decimal(amount / unit, digits) for name, amount in amounts.items()}
+        lines = [name for name in amounts if name.startswith("line ")]
+        if lines:
+            target = found["end"] - found["start"]
+            rounded = largest_remainder([amounts[name] / unit for name in lines], digits)
+            rest = target - sum(rounded, Decimal(0))
+            if rest and abs(rest) <= Decimal(len(lines)).scaleb(-digits):
+                largest = max(range(len(lines)), key=lambda i: abs(rounded[i]))
+                rounded[largest] += rest
+            found |= dict(zip(lines, rounded, strict=True))
+        return found
+
+    def chart(self, language: str = "en") -> Any:
+        """The waterfall from one number to the other (altair.Chart)."""
+        from tenure.charts.bridges import bridge as waterfall
+
+        assert self.start.value is not None
+        assert self.end.value is not None
+        rows = [{"line": "start", "amount": self.shown(self.start.value)}]
+        rows += [{"line": line.name, "amount": self.shown(line.amount)} for line in self.lines]
+        rows += [{"line": "end", "amount": self.shown(self.end.value)}]
+        return waterfall(rows, self.metric.unit, self.currency, self.before.name, self.after.name, language)
 
     def customers(self, line: str, limit: int | None = None) -> pa.Table:
         """The customers behind a line: those whose part in the number it changes, largest first; see `behind`."""
@@ -180,6 +264,15 @@ def bridge(
         for line in lines
     ]
     return Bridge(what, before, after, first, until, grain, shown, start, end, result, facts, statements)
+
+
+def _told(name: str, value: Any) -> Any:
+    return f"{value[0]}/{value[1]}" if isinstance(value, tuple) else value
+
+
+def _decimal(amount: Fraction, digits: int | None = None) -> Decimal:
+    places = 10 if digits is None else digits
+    return Decimal(round(amount * 10**places)).scaleb(-places)
 
 
 def _lines(before: Definition, after: Definition) -> dict[str, list[str]]:
@@ -374,9 +467,9 @@ def _among(masks: pa.Table | None, mask: int) -> pa.Table:
 def behind(found: Bridge, line: str, limit: int | None = None) -> pa.Table:
     """The customers whose part in the number a line changes, alone, from the first definition.
 
-    Returns an Arrow table: customer_id, numerator_before, numerator_after, denominator_before, denominator_after
-    (Fractions as text would lose nothing; they are floats in the metric's unit: money in 10^-6 minor units), change
-    (of the value, were only this customer's part changed); largest change first.
+    Returns an Arrow table: customer_id, name, numerator_before, numerator_after, denominator_before, denominator_after
+    (money in major units; denominators 0 where the number is none of a division), change (of the value, were only this
+    customer's part changed); largest change first.
     """
     import pyarrow as pa
 
@@ -415,7 +508,7 @@ def behind(found: Bridge, line: str, limit: int | None = None) -> pa.Table:
         }
         for definition in (before, switched)
     ]
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for seg in sorted({*mine[0], *mine[1]} - {""}):
         one, other = (_part(found.metric, side.get(seg)) for side in mine)
         if one != other:
@@ -423,14 +516,25 @@ def behind(found: Bridge, line: str, limit: int | None = None) -> pa.Table:
     start = found.start
     rows.sort(key=lambda row: (-abs(_effect(start, row)), row[0]))
     rows = rows[: limit or len(rows)]
+    known = names_of(facts)
+    is_money = found.metric.unit == "money" or found.metric.money_parts
+    unit = SCALE * 1_000_000 * 10 ** exponent(found.currency) if is_money and found.currency else 1
+    of_value = unit if found.metric.unit == "money" else 1
+    # Of an average of money per customer only what is above the line is money.
+    below = unit if found.metric.money_parts else 1
+
+    def floats(place: int, divisor: int) -> pa.Array:
+        return pa.array([float(row[place] / divisor) for row in rows], pa.float64())
+
     return pa.table(
         {
             "customer_id": pa.array([row[0] for row in rows], pa.string()),
-            "numerator_before": pa.array([float(row[1]) for row in rows], pa.float64()),
-            "numerator_after": pa.array([float(row[3]) for row in rows], pa.float64()),
-            "denominator_before": pa.array([float(row[2]) for row in rows], pa.float64()),
-            "denominator_after": pa.array([float(row[4]) for row in rows], pa.float64()),
-            "change": pa.array([float(_effect(start, row)) for row in rows], pa.float64()),
+            "name": pa.array([known.get(row[0]) for row in rows], pa.string()),
+            "numerator_before": floats(1, unit),
+            "numerator_after": floats(3, unit),
+            "denominator_before": floats(2, below),
+            "denominator_after": floats(4, below),
+            "change": pa.array([float(_effect(start, row) / of_value) for row in rows], pa.float64()),
         }
     )
 

@@ -359,6 +359,69 @@ def _list(chosen: list[Any], format: Format) -> None:
 
 
 @app.command()
+def bridge(
+    context: typer.Context,
+    to_profile: Annotated[str, typer.Option(metavar="NAME", help="The other definition, choices behind its name.")],
+    metric: Annotated[str, typer.Option(metavar="NAME", help="Which number.")],
+    month: Annotated[str, typer.Option(metavar="DATE", help="Which period: a day, week, month, quarter or year.")],
+    from_profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="One definition [default: the workspace's].")
+    ] = None,
+    currency: CurrencyOption = None,
+    known_on: KnownOnOption = None,
+    engine: EngineOption = None,
+    customers: Annotated[
+        str | None, typer.Option(metavar="LINE", help="Print who is behind a line instead: its name, such as pause.")
+    ] = None,
+    chart: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the waterfall into FILE.svg or FILE.png.")
+    ] = None,
+    language: Annotated[str, typer.Option(metavar="LANGUAGE", help="Of the chart: en or th.")] = "en",
+    format: FormatOption = Format.table,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Why do two definitions give two numbers? The difference, line by line, and who is behind each."""
+    from tenure.errors import BadInput
+
+    if chart is not None and chart.suffix.lower() not in (".svg", ".png"):
+        raise BadInput(f"{chart}: a chart is drawn as .svg or .png")
+    shop = _shop(context, workspace)
+    from tenure.faces.cli import bridging, progress
+
+    with progress.shown("comparing definitions") as move:
+        found = shop.bridge(
+            metric,
+            before=from_profile,
+            after=to_profile,
+            month=month,
+            currency=currency,
+            known_on=known_on,
+            engine=engine,
+            progress=move,
+        )
+        people = bridging.people_rows(found, customers) if customers else []
+    if chart is not None:
+        from tenure.charts.picture import save
+
+        save(found.chart(language), chart)
+    if customers:
+        put(
+            as_json(people)
+            if format is Format.json
+            else as_csv(bridging.PEOPLE_KEYS, people)
+            if format is Format.csv
+            else bridging.people_table(found, people)
+        )
+    elif format is Format.json:
+        put(as_json([found.as_json()]))
+    elif format is Format.csv:
+        put(as_csv(bridging.KEYS, bridging.as_rows(found)))
+    else:
+        remarks = [remark for remark in _remarks(shop, known_on) if not remark.startswith("Counted by")]
+        put(bridging.as_table(found, remarks))
+
+
+@app.command()
 def cohorts(
     context: typer.Context,
     measure: Annotated[str, typer.Option(metavar="WHAT", help="customers or revenue.")] = "customers",
