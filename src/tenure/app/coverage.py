@@ -142,8 +142,11 @@ def _matches(facts: Facts) -> tuple[Match, ...]:
     return tuple(found)
 
 
-def is_reconstructed(facts: Facts) -> bool:
-    """Whether numbers stand on rows whose time of record was assumed or that were loaded after the known-on date."""
+def is_reconstructed(facts: Facts, *, loaded_later: bool = True) -> bool:
+    """Whether numbers stand on rows whose time of record was assumed or that were loaded after the known-on date.
+
+    Without loaded_later, only the former count: what says when it was recorded may come at any time.
+    """
     for table in ("subscription_states", "subscription_spans", "orders", "order_lines"):
         if not facts.has(table):
             continue
@@ -151,6 +154,6 @@ def is_reconstructed(facts: Facts) -> bool:
         if snapshot.maximum.get("recorded_assumed") is not False and "recorded_assumed" not in snapshot.all_false:
             return True
         loaded = snapshot.maximum.get("loaded_at")
-        if isinstance(loaded, datetime) and loaded >= facts.known_before:
+        if loaded_later and isinstance(loaded, datetime) and loaded >= facts.known_before:
             return True
     return False

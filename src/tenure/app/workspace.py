@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from tenure.app.closing import Closed, MonthRestated
     from tenure.app.settings import Settings
     from tenure.app.story import Story
     from tenure.lake.engines import Engine
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from tenure.measure.definition import Definition
     from tenure.measure.lifetimes import Lives
     from tenure.measure.orders import OrderHistory
+    from tenure.measure.reconciling import Reconciled
 
 T = TypeVar("T")
 
@@ -167,6 +170,8 @@ class Workspace:
         by: column or trait, or several. currency: the reporting currency (default: the settings'; None and several
         currencies: each by itself; "each": each by itself even so).
         """
+        from tenure.app import closing
+        from tenure.app.coverage import is_reconstructed
         from tenure.measure.answers import Question, ask
         from tenure.measure.catalogue import metrics
 
@@ -178,12 +183,21 @@ class Workspace:
             reporting = None if reporting.lower() == "each" else reporting.upper()
         question = Question(tuple(names), first, after, period, by, reporting, intervals)
         instead = "`tenure cohorts` shows who buys again, `tenure report` tells of revenue, buyers and repeat purchases"
+        hides = "mrr_correction" in names and "mrr_opening" not in names
 
         def attempt() -> Answer:
             facts = self.facts(known_on, engine)
             metrics(names)  # a name that is none is said first
             self._recurring(facts, f"{names[0]} is a number of subscriptions" if names else "", instead)
-            return ask(facts, self.definition(profile), question)
+            # A correction is told by the opening, which is looked at even where it is not asked for.
+            asked = replace(question, names=("mrr_opening", *names)) if hides else question
+            answer = closing.reconciled(self, ask(facts, self.definition(profile), asked))
+            if hides:
+                answer.cells = [cell for cell in answer.cells if cell.metric.name != "mrr_opening"]
+                answer.question = question
+            if known_on is not None and is_reconstructed(facts, loaded_later=False):
+                answer.notes.append("Reconstructed: when some rows were recorded is assumed.")
+            return answer
 
         return self._again(attempt)
 
@@ -303,6 +317,75 @@ class Workspace:
             after = self._until(facts, until)
             since, snapshot = (None, False) if from_birth else lifetimes.exposure_start(facts, definition, after)
             return lifetimes.lives(facts, definition, until=after, unit=unit, by=names, since=since, snapshot=snapshot)
+
+        return self._again(attempt)
+
+    def close_month(
+        self,
+        month: str,
+        *,
+        profile: str | None = None,
+        currency: str | None = None,
+        known_on: str | datetime | None = None,
+        again: bool = False,
+    ) -> tuple[Closed, bool]:
+        """Freezes a month's figures; answers the closed month, and whether it was closed just now. See app.closing."""
+        from tenure.app import closing
+
+        options: dict[str, Any] = {"profile": profile, "currency": currency, "known_on": known_on, "again": again}
+        return self._again(lambda: closing.close(self, month, **options))
+
+    def closed_months(self) -> list[Closed]:
+        """The closed months, oldest first; Damaged where a file is not what was written."""
+        from tenure.app import closing
+
+        return closing.closed_months(self.folder)
+
+    def corrections(
+        self, month: str, *, known_on: str | datetime | None = None, engine: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The customers with whom a month opens otherwise than the closed month before ended; see app.closing."""
+        from tenure.app import closing
+
+        return self._again(lambda: closing.corrections(self, month, known_on=known_on, engine=engine))
+
+    def restatements(self, *, since: str, until: str | None = None, **options: Any) -> list[MonthRestated]:
+        """What has changed in published figures, and because of which rows; see app.closing.restatements."""
+        from tenure.app import closing
+
+        return self._again(lambda: closing.restatements(self, since=since, until=until, **options))
+
+    def reconcile(
+        self,
+        file: str | Path,
+        *,
+        currency: str | None = None,
+        known_on: str | datetime | None = None,
+        engine: str | None = None,
+        progress: Any = None,
+    ) -> Reconciled:
+        """The definition that comes closest to another tool's figures; see app.theirs and measure.reconciling."""
+        from tenure.app.theirs import read_theirs
+        from tenure.measure.currencies import currencies
+        from tenure.measure.reconciling import reconcile
+
+        reporting = currency or self.settings.currency
+        reporting = None if reporting is None or reporting.lower() == "each" else reporting.upper()
+        if reporting is not None:
+            exponent(reporting)
+        theirs = read_theirs(Path(file), reporting)
+
+        def attempt() -> Reconciled:
+            facts = self.facts(known_on, engine)
+            self._recurring(facts, "what a vendor shows is compared with subscriptions", "`tenure cohorts`")
+            known = currencies(facts)
+            for row in theirs:
+                if row.metric.of_money and row.currency is None and reporting is None and len(known) > 1:
+                    raise BadInput(
+                        f"{file}, line {row.line}: {row.metric.name} is money, and there is {', '.join(known)}: "
+                        "add a column currency, or --currency"
+                    )
+            return reconcile(facts, self.definition, theirs, currency=reporting, progress=progress)
 
         return self._again(attempt)
 

@@ -31,6 +31,7 @@ class Facts:
     known_before: datetime
     timezone: ZoneInfo
     among: str | None = None  # a relation in the engine with the customer_ids to look at; None: everybody
+    loaded_before: datetime | None = None  # only rows that were in the lake before this instant; None: all of them
     _snapshots: dict[str, Snapshot] = field(default_factory=dict)
     memory: dict[Any, Any] = field(default_factory=dict)  # what need not be read twice in one look
 
@@ -70,6 +71,9 @@ class Facts:
         if step not in st:
             snapshot = self.snapshot(table)
             sql = self.engine.source(table, snapshot.files, all_columns(TABLES[table]), snapshot.all_null)
+            if self.loaded_before is not None:
+                loaded = self.engine.dialect.micros("loaded_at")
+                sql = f"SELECT * FROM ({sql}) AS stored WHERE {loaded} < {micros(self.loaded_before)}"
             st.step(step, sql)
         return step
 

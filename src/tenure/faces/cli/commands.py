@@ -714,3 +714,6 @@ def vacuum(
             done += 1
     if not done:
         put("There was nothing to delete.")
+
+
+import tenure.faces.cli.closing  # noqa: E402, F401  (its commands are of this app; they need the options above)
