@@ -677,3 +677,51 @@ def test_of_a_hundred_customers_eight_are_lost_at_the_end_whatever_came_and_went
     assert (int(row["numerator"]), int(row["denominator"])) == (8, 100)
     assert round(float(row["value"]), 12) == 0.08
     assert shop.values("2025-06", "customers", "customers_churned", "customers_reactivated") == [119, 13, 2]
+
+
+# 85: of a hundred yearly customers ten came up for renewal in June; three of them left
+def test_a_churn_rate_per_renewal_asks_only_those_who_could_leave(company: Company) -> None:
+    facts = Facts()
+    for number in range(90):
+        facts.state("2024-03-10", customer=f"march-{number}", amount_minor=120_000, interval="year")
+    for number in range(10):
+        facts.state("2024-06-10", customer=f"june-{number}", amount_minor=120_000, interval="year")
+    for number in range(3):
+        facts.state("2025-06-10", customer=f"june-{number}", status="canceled")
+    shop = company(facts)
+    rate, per_renewal = (shop.row(name, "2025-06") for name in ("customer_churn_rate", "renewal_churn_rate"))
+    assert (rate["numerator"], rate["denominator"]) == (3, 100)
+    assert (per_renewal["numerator"], per_renewal["denominator"]) == (3, 10)
+    assert shop.row("renewal_churn_rate", "2025-07")["reason"] == "nobody was due for renewal"
+    answer = shop.workspace.metrics("renewal_churn_rate", since="2025-06", known_on=LONG_AFTER)
+    assert [row["amount"] for row in answer.customers().to_pylist()].count(1) == 3
+
+
+# 85
+@pytest.mark.parametrize(
+    ("told", "story", "months"),
+    [
+        ("a monthly plan every month", [("2025-01-31", {})], ["2025-02", "2025-03", "2025-04"]),
+        ("a quarter", [("2025-01-15", {"interval": "quarter"})], ["2025-04", "2025-07"]),
+        ("a week", [("2025-01-15", {"interval": "week"})], ["2025-02", "2025-03"]),
+        ("from a trial's end", [("2025-01-15", {"status": "trialing", "trial_ends_at": "2025-02-15", "interval": "quarter"})],
+         ["2025-05"]),
+        ("from the change of the interval", [("2025-01-15", {"interval": "year"}), ("2025-03-01", {"interval": "quarter"})],
+         ["2025-06"]),
+        ("a new price leaves the day", [("2025-01-15", {"interval": "quarter"}), ("2025-03-01", {"interval": "quarter",
+         "amount_minor": 9_000})], ["2025-04", "2025-07"]),
+        ("the contract's term", [("2025-01-15", {"term_ends_at": "2025-06-30"})], ["2025-06"]),
+    ],
+)  # fmt: skip
+def test_somebody_is_due_when_what_was_billed_for_ends(
+    company: Company, told: str, story: list[tuple[str, dict[str, Any]]], months: list[str]
+) -> None:
+    facts = Facts()
+    for at, columns in story:
+        facts.state(at, **columns)
+    shop = company(facts)
+    every = [f"2025-{month:02}" for month in range(2, 8)]
+    due = [month for month in every if shop.row("renewal_churn_rate", month)["denominator"]]
+    assert due == [
+        month for month in every if month in months or (told == "a monthly plan every month" or told == "a week")
+    ]

@@ -225,6 +225,7 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
         currency=question.currency,
         year_back=any(metric.looks_back for metric in wanted),
         rates=any(metric.unit == "rate" for metric in wanted),
+        renewals=any(metric.opens == "due" for metric in wanted),
     )
     found, segment = there.found, there.segment
     segments = sorted({key[1] for key in found}) if segment else [""]

@@ -211,6 +211,7 @@ def bridge(
             year_back=what.looks_back,
             rates=what.unit == "rate",
             readings=readings,
+            renewals=what.opens == "due",
         )
         statements += found.statements
         if what.of_money and len(found.currencies) > 1:
@@ -503,6 +504,7 @@ def behind(found: Bridge, line: str, limit: int | None = None) -> pa.Table:
                 year_back=found.metric.looks_back,
                 rates=found.metric.unit == "rate",
                 readings=[before, switched],
+                renewals=found.metric.opens == "due",
             ).found.items()
             if currency == (found.currency if found.metric.of_money else None)
         }

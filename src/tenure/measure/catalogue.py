@@ -163,6 +163,17 @@ def _customer_churn(f: Figures) -> Value:
     return Value(value, low, high, Fraction(lost), base, n, reason)
 
 
+def _per_renewal(f: Figures) -> Value:
+    base, lost = f.due or (0, 0)
+    if not base:
+        return Value(None, numerator=Fraction(lost), denominator=Fraction(0), n=0, reason="nobody was due for renewal")
+    low, high = stats.wilson(lost, base)
+    reason = (
+        f"small base: {base} customers due for renewal (under {stats.SMALL_BASE})" if stats.small_base(base) else ""
+    )
+    return Value(Fraction(lost, base), low, high, Fraction(lost), Fraction(base), base, reason)
+
+
 def _converted(per_year: float) -> Callable[[Figures], Value]:
     def compute(f: Figures) -> Value:
         found = _customer_churn(f)
@@ -703,6 +714,18 @@ _METRICS = (
         _converted(1.0),
         "lower",
         "lost",
+    ),
+    _m(
+        "renewal_churn_rate",
+        "Customer churn rate per renewal",
+        "Which share of those whose subscription came up for renewal did we lose?",
+        "rate",
+        "cohort",
+        "customers due for renewal in the period who are none at its end / customers due; Wilson interval",
+        _per_renewal,
+        "lower",
+        "due",
+        source="src/tenure/measure/renewals.py",
     ),
     _m(
         "involuntary_churn_share",

@@ -83,6 +83,7 @@ class Figures:
     days: tuple[tuple[int, int, int], ...] | None = None  # each day's (customers at its start, who left, at its end)
     windows: dict[int, Figures] = field(default_factory=dict)  # by days before the end: what churn rates see
     kept_alone: Retention | None = None  # kept, of each subscription
+    due: tuple[int, int] | None = None  # customers due for renewal in the period, and how many of them are lost
 
     def flow(self, kind: str) -> int:
         """A movement as shown: losses positive."""
@@ -126,6 +127,7 @@ class Figures:
             else tuple((a + d, b + e, c + f) for (a, b, c), (d, e, f) in zip(self.days, other.days, strict=True)),
             {days: window.plus(other.windows[days]) for days, window in self.windows.items()},
             None if self.kept_alone is None or other.kept_alone is None else self.kept_alone.plus(other.kept_alone),
+            None if self.due is None or other.due is None else (self.due[0] + other.due[0], self.due[1] + other.due[1]),
         )
 
     @property

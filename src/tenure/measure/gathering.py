@@ -16,6 +16,7 @@ from tenure.measure import states, totals
 from tenure.measure.currencies import Conversion, by_day, currencies, day_before, written
 from tenure.measure.definition import Definition
 from tenure.measure.figures import Figures, Retention, Row, assemble, retention, rows
+from tenure.measure.renewals import due
 from tenure.measure.segments import Segment, of_lent
 
 if TYPE_CHECKING:
@@ -172,11 +173,13 @@ def gather(
     year_back: bool = False,
     rates: bool = True,
     readings: Sequence[Definition] = (),
+    renewals: bool = False,
 ) -> Gathered:
     """The figures of every period of [first, after); see Gathered.
 
     year_back: also those of twelve months before (nrr_12m); rates: also what only churn rates need; readings: other
-    definitions that the figures will be read by, which count the same movements.
+    definitions that the figures will be read by, which count the same movements; renewals: also who was due for
+    renewal.
     """
     tz = facts.timezone
     asked = periods(first, after, grain, tz)
@@ -223,6 +226,8 @@ def gather(
         _days(look, asked, found)
     if any(d.retention_of == "subscription" for d in read):
         _subscriptions(look, asked, found)
+    if renewals:
+        _renewals(look, asked, found)
     shown: list[str | None] = [currency] if currency else list(known)
     return Gathered(asked, segment, shown, found, look.horizon_day, statements)
 
@@ -313,6 +318,19 @@ def _days(look: _Look, asked: Sequence[Period], found: dict[Key, Figures]) -> No
         within = range(place[target.period.first], place.get(target.period.after, len(days)))
         mine = [at.get((j, seg, None)) for j in within]
         target.days = tuple((d.customers_open, d.churned, d.customers_close) if d else (0, 0, 0) for d in mine)
+
+
+def _renewals(look: _Look, asked: Sequence[Period], found: dict[Key, Figures]) -> None:
+    """Fills due: in each period, the same count of those alone whose subscription came up for renewal."""
+    for i, period in enumerate(asked):
+        people = due(look.facts, look.definition, period)
+        lent = look.facts.engine.lend("due_for_renewal", people)
+        alone = replace(look, facts=replace(look.facts, among=lent), conversion=None)
+        there = alone.figures([period], alone.run([period], [totals.Window(0, 0)]))
+        for (j, seg, _), figures in found.items():
+            if j == i:
+                mine = there.get((0, seg, None))
+                figures.due = (mine.customers_open, mine.lost) if mine else (0, 0)
 
 
 def _subscriptions(look: _Look, asked: Sequence[Period], found: dict[Key, Figures]) -> None:

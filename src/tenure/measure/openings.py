@@ -25,6 +25,7 @@ from tenure.measure.currencies import SCALE, Conversion, by_day, currencies, day
 from tenure.measure.definition import BASE, Definition, profile
 from tenure.measure.figures import LOSSES
 from tenure.measure.movements import Money, movements
+from tenure.measure.renewals import due
 from tenure.measure.segments import resolve
 from tenure.measure.totals import Look, Window
 
@@ -518,6 +519,12 @@ def _lost(told: Opening) -> Shares:
     return found
 
 
+def _due(told: Opening) -> Shares:
+    """As _lost, of those alone whose subscription came up for renewal in the window."""
+    people = [set(due(told.facts, told.definition, p).column(0).to_pylist()) for p in told.asked]
+    return {key: share for key, share in _lost(told).items() if key[3] in people[key[0]]}
+
+
 def _nobody(told: Opening) -> Shares:
     """A number that is made of no customer: a correction, as long as no month is closed."""
     return {}
@@ -561,6 +568,7 @@ def recipe(metric: Metric) -> Callable[[Opening], Shares]:
         "kept_12m": _kept(gross=False),
         "customers": _customers,
         "lost": _lost,
+        "due": _due,
     }.get(opens, _nobody)
 
 
