@@ -94,7 +94,7 @@ def spark(needs_java: Path) -> Iterator[SparkSession]:
     sql = pytest.importorskip("pyspark.sql", reason="PySpark is not installed; pip install 'tenure[spark]'")
     scratch = tempfile.mkdtemp(prefix="tenure-spark-")
     options: dict[str, Any] = {
-        "spark.driver.memory": "2g",
+        "spark.driver.memory": "3g",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
