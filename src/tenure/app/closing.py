@@ -300,19 +300,19 @@ def _differing(
         return f"it was closed by the profile {old.profile}, not {definition.name}"
     if old.currency != currency:
         return f"it was closed in {old.currency or 'each currency'}, not in {currency or 'each'}"
-    told: list[str] = []
-    fresh = {(row["metric"], row["currency"], row["converted"]): row for row in figures}
+    fresh = {(row["metric"], row["currency"], row["converted"]): row["value"] for row in figures}
+    told: dict[tuple[str, str | None], str] = {}
     for key in sorted(old.figures.keys() | fresh.keys(), key=lambda key: (list(CATALOGUE).index(key[0]), str(key))):
+        name, money, _ = key
         was = old.figures.get(key, {}).get("value")
-        text = fresh.get(key, {}).get("value")
-        stands = None if text is None else Fraction(text)
-        if was != stands and (not key[2] or currency != key[1] or (key[0], key[1], False) not in fresh):
-            unit = CATALOGUE[key[0]].unit
-            told.append(f"{key[0]} {shown(was, unit, key[1])} is {shown(stands, unit, key[1])}")
+        stands = None if fresh.get(key) is None else Fraction(fresh[key])
+        if was != stands:
+            unit = CATALOGUE[name].unit
+            told[name, money] = f"{name} {shown(was, unit, money)} is {shown(stands, unit, money)}"
     if not told and not old.balances().equals(now):
-        told.append("other customers pay the same sum")
+        return "other customers pay the same sum"
     more = f" and {len(told) - 4} more" if len(told) > 4 else ""
-    return ", ".join(told[:4]) + more
+    return ", ".join([*told.values()][:4]) + more
 
 
 def shown(value: Fraction | None, unit: str, currency: str | None) -> str:

@@ -205,9 +205,7 @@ def _learned_of(
             is_new = row["recorded_at"] >= micros(since)
             is_late_load = loaded_since is not None and row["loaded_at"] >= micros(loaded_since)
             if (is_new or is_late_load) and says != before_it:
-                names = [
-                    c.name for c in content if says.get(c.name) != before_it.get(c.name) and c.name not in fact.key
-                ]
+                names = [name for name in says if before_it and says[name] != before_it[name]]
                 who = [row.get("customer_id"), before_it.get("customer_id")]
                 who += [says.get("merged_into"), before_it.get("merged_into")]
                 found.append(
