@@ -97,6 +97,7 @@ INTERVALS = {
     "customer_churn_rate": _WILSON,
     "customer_churn_rate_monthly": f"{_WILSON}; its two ends are converted like the rate",
     "customer_churn_rate_annual": f"{_WILSON}; its two ends are converted like the rate",
+    "renewal_churn_rate": _WILSON,
     "involuntary_churn_share": _WILSON,
     "gross_mrr_churn_rate": _EFFECTIVE,
     "grr": _EFFECTIVE,

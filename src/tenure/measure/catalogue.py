@@ -725,7 +725,6 @@ _METRICS = (
         _per_renewal,
         "lower",
         "due",
-        source="src/tenure/measure/renewals.py",
     ),
     _m(
         "involuntary_churn_share",
