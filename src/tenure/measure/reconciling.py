@@ -1,9 +1,10 @@
 """By which definition does another tool count? The one whose figures come closest to what that tool shows.
 
-Every profile is tried, and then, from the best of them, single switches, as long as one brings the figures closer. How
-far a definition is: the sum over the figures of |ours - theirs| / max(|ours|, |theirs|), where a difference that
-rounding to their printed digits explains is none, and a figure that we have not got counts 1. Ties go to the profile
-and to the switch named first, so the same figures always find the same definition.
+Every profile is tried, then every single switch of the three nearest, and from the best of these further switches as
+long as one brings the figures closer. Where that takes several switches and a profile with one of them explains as much,
+it is that one. How far a definition is: the sum over the figures of |ours - theirs| / max(|ours|, |theirs|), where a
+difference that rounding to their printed digits explains is none, and a figure that we have not got counts 1. Ties go to
+the profile and to the switch named first, so the same figures always find the same definition.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from tenure.errors import BadInput
 from tenure.kernel.money import exponent
 from tenure.kernel.time import add_months
 from tenure.lake.facts import Facts
+from tenure.measure import states
 from tenure.measure.catalogue import Metric
 from tenure.measure.currencies import SCALE, currencies
-from tenure.measure.definition import CHOICES, Definition, profile, profiles
+from tenure.measure.definition import CHOICES, INTERVALS, Definition, profile, profiles
 from tenure.measure.gathering import Gathered, gather
 
 Progress = Callable[[str, int, int], None]
@@ -83,6 +85,8 @@ class Reconciled:
 
 
 Values = list[tuple[Fraction | None, str]]
+# How far, which definition, the switches that make it, and its figures.
+Found = tuple[Fraction, Definition, list[tuple[str, str]], Values]
 
 
 class Search:
@@ -94,6 +98,8 @@ class Search:
         self.after = add_months(max(row.month for row in theirs), 1)
         self.gathered: dict[tuple[object, ...], Gathered] = {}
         self.tried = 0
+        converts = currency is not None and currencies(facts) != [currency]
+        self.telling = _telling(facts, converts)
 
     def values(self, definition: Definition) -> Values:
         """Our figures by a definition, in the units of theirs; BadInput where it cannot be counted by."""
@@ -170,12 +176,47 @@ def _told(value: object) -> str:
     return f"{value[0]}/{value[1]}" if isinstance(value, tuple) else str(value)
 
 
-def _switched(definition: Definition, without: set[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Every single switch of a definition, as (choice, value), in the order of CHOICES."""
-    for name in CHOICES:
+def _switched(
+    definition: Definition, choices: Sequence[str], without: set[tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    """Every single switch of a definition, as (choice, value), in the order of the choices."""
+    for name in choices:
         for value in _candidates(name):
             if value != getattr(definition, name) and (name, _told(value)) not in without:
                 yield name, _told(value)
+
+
+def _telling(facts: Facts, converts: bool) -> list[str]:
+    """The choices that can change a figure of these facts: without weekly prices, a week's factor changes none."""
+    statuses: set[str] = set()
+    intervals: set[str] = set()
+    pauses = discounts = limited = False
+    for table in states.tables(facts):
+        st = facts.statement()
+        raw = facts.source(st, table)
+        for row in facts.engine.table(
+            st.render(f"SELECT DISTINCT status, {facts.engine.dialect.quoted('interval')} AS interval FROM {raw}")
+        ).to_pylist():
+            statuses.add(row["status"])
+            intervals.add(row["interval"])
+        pauses |= table == "subscription_states" and not facts.lacks(table, "collection_paused")
+        discounts |= not facts.lacks(table, "discount_forever_minor")
+        limited |= not facts.lacks(table, "discount_limited_minor")
+    bills = facts.has("invoices") and facts.has("payments")
+    lines = facts.has("invoice_lines")
+    idle = {
+        *(name for name in INTERVALS if name not in intervals and not lines),
+        *(() if discounts else ("forever_discount",)),
+        *(() if limited else ("limited_discount",)),
+        *(() if bills else ("first_payment",)),
+        *(() if "past_due" in statuses else ("past_due_days",)),
+        *(() if "paused" in statuses or pauses else ("pause", "pause_months")),
+        *(() if converts else ("fx",)),
+        *(() if lines else ("source",)),
+    }
+    if "week" in intervals:
+        idle.discard("four_weeks")
+    return [name for name in CHOICES if name not in idle]
 
 
 def reconcile(
@@ -210,16 +251,23 @@ def reconcile(
         found.append((search.distance(values), place, definition, values))
     if not found:
         raise BadInput("; ".join(f"{name}: {reason}" for name, reason in left_out))
-    least = min(distance for distance, *_ in found)
-    starts = [one for one in found if one[0] == least][:_MOST_STARTS]
-    best: tuple[Fraction, Definition, list[tuple[str, str]], Values] | None = None
-    for _, place, definition, values in starts:
-        one = _improved(search, bases[place], definition, values, progress)
-        if best is None or one[0] < best[0]:
-            best = one
+    starts: list[tuple[Fraction, int, Definition, Values]] = []
+    for one in sorted(found, key=lambda one: one[:2]):
+        # Profiles that give the very same figures need not all be begun with.
+        if len(starts) < _MOST_STARTS and all(one[3] != other[3] for other in starts):
+            starts.append(one)
+    best: Found | None = None
+    base = ""
+    for far, place, definition, values in starts:
+        better = _improved(search, bases[place], (far, definition, [], values), progress, rounds=1)
+        if best is None or better[0] < best[0]:
+            best, base = better, bases[place]
         if not best[0]:
             break
     assert best is not None
+    best = _improved(search, base, best, progress, rounds=_MOST_SWITCHES - 1)
+    if len(best[2]) > 1:
+        best = _simpler(search, bases, best, progress)
     distance, definition, switches, values = best
     rows = [
         Compared(row, ours, None if ours is None else ours - row.value, reason)
@@ -229,16 +277,16 @@ def reconcile(
     return Reconciled(definition, switches, distance, rows, by_profile, left_out, search.tried)
 
 
-def _improved(
-    search: Search, base: str, definition: Definition, values: Values, progress: Progress | None
-) -> tuple[Fraction, Definition, list[tuple[str, str]], Values]:
-    """The definition after every single switch that brings it closer, the best one first."""
-    switches: list[tuple[str, str]] = []
-    distance = search.distance(values)
+def _improved(search: Search, base: str, found: Found, progress: Progress | None, rounds: int) -> Found:
+    """The definition after so many single switches, each the one that brings it closest; fewer where none helps."""
+    distance, definition, switches, values = found
+    switches = list(switches)
     idle: set[tuple[str, str]] = set()
-    while distance and len(switches) < _MOST_SWITCHES:
+    for _ in range(rounds):
+        if not distance:
+            break
         best: tuple[Fraction, Definition, tuple[str, str], Values] | None = None
-        every = list(_switched(definition, idle))
+        every = list(_switched(definition, search.telling, idle))
         for done, switch in enumerate(every):
             if progress is not None:
                 progress(f"{definition.name}, {switch[0]}={switch[1]}", done, len(every))
@@ -260,3 +308,28 @@ def _improved(
         distance, definition, switch, values = best
         switches = [*(one for one in switches if one[0] != switch[0]), switch]
     return distance, definition, switches, values
+
+
+def _simpler(search: Search, bases: Sequence[str], best: Found, progress: Progress | None) -> Found:
+    """A profile with one switch where that explains as much as another with several; else what was found.
+
+    Only the choices of the switches are tried, for the others have not helped.
+    """
+    distance, _, switches, _ = best
+    choices = [name for name in CHOICES if name in {name for name, _ in switches}]
+    for done, base in enumerate(bases):
+        if progress is not None:
+            progress(base, done, len(bases))
+        try:
+            definition = search.define(base)
+        except BadInput:
+            continue
+        for switch in _switched(definition, choices, set()):
+            try:
+                other = search.define(f"{base}, {switch[0]}={switch[1]}")
+                values = search.values(other)
+            except BadInput:
+                continue
+            if search.distance(values) <= distance:
+                return search.distance(values), other, [switch], values
+    return best
