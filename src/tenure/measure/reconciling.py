@@ -1,10 +1,10 @@
 """By which definition does another tool count? The one whose figures come closest to what that tool shows.
 
 Every profile is tried, then every single switch of the three nearest, and from the best of these further switches as
-long as one brings the figures closer. Where that takes several switches and a profile with one of them explains as much,
-it is that one. How far a definition is: the sum over the figures of |ours - theirs| / max(|ours|, |theirs|), where a
-difference that rounding to their printed digits explains is none, and a figure that we have not got counts 1. Ties go to
-the profile and to the switch named first, so the same figures always find the same definition.
+long as one brings the figures closer. Where that takes several switches and a profile with one of them explains as
+much, it is that one. How far a definition is: the sum over the figures of |ours - theirs| / max(|ours|, |theirs|),
+where a difference that rounding to their printed digits explains is none, and a figure that we have not got counts 1.
+Ties go to the profile and to the switch named first, so the same figures always find the same definition.
 """
 
 from __future__ import annotations
