@@ -111,6 +111,7 @@ class Look:
         self.of_customer = segment is not None and segment.of_customer
         self.moves = segment is not None and segment.moves
         self.real = "kind IS NOT NULL AND kind <> 'idle'"
+        self.several_windows = False
         # Who is one customer: segments of customers are joined by name, all else is quicker by the short key.
         self.who = "customer_id" if segment is not None else states.keys(facts, None, False)[1].by
         self.currency = states.currency_of(facts, found)
@@ -190,6 +191,7 @@ class Look:
             f"SELECT {self.who}, period, {opening} AS opening, balance AS after FROM {self.moved} WHERE opens AND ends\nUNION ALL\n"
             f"SELECT {self.who}, period, max(CASE WHEN opens THEN {opening} END) AS opening, max(CASE WHEN ends THEN balance END) AS after "
             f"FROM {self.moved} WHERE opens <> ends GROUP BY {self.who}, period",
+            keep=self.several_windows,
             says="what each customer pays before and after each slice in which something happens",
         )
 
@@ -397,10 +399,13 @@ class Look:
 
     def retention(self, windows: Sequence[Window], opening_rates: str | None, spread: bool) -> list[str]:
         st, d = self.st, self.d
+        self.several_windows = len(windows) != len({window.first for window in windows}) or any(
+            window.first != window.last for window in windows
+        )
         # Without look-back a window is a slice; then neither a join nor another sum is needed.
         plain = all(window.first == window.last == i for i, window in enumerate(windows))
-        if plain and self.plain and not self.of_customer and opening_rates is None:
-            return self._plain_retention(spread)
+        if self.plain and not self.of_customer and opening_rates is None:
+            return self._plain_retention(spread, self.plain_slices() if plain else self._plain_windows(windows))
         balances = self.balances()
         who = ", ".join(f"b.{name}" for name in self.who.split(", "))
         own = "" if self.found.currency else "b.currency, "
@@ -558,8 +563,23 @@ class Look:
         """The claim that two relations speak of one customer."""
         return " AND ".join(f"{one}.{name} = {other}.{name}" for name in self.who.split(", "))
 
-    def _plain_retention(self, spread: bool) -> list[str]:
-        """Kept, lost and spread in one pass: slices are the windows, and the balance tells all of a customer."""
+    def _plain_windows(self, windows: Sequence[Window]) -> str:
+        """As plain_slices, of windows of several slices: what a customer pays before the first and after the last."""
+        rows = [(str(i), str(w.first), str(w.last)) for i, w in enumerate(windows)]
+        self.st.step(
+            "windows", self.d.values(rows, ("win", "first_slice", "last_slice")), says="from where to where we look"
+        )
+        who = ", ".join(f"b.{name}" for name in self.who.split(", "))
+        return self.st.step(
+            "plain_windows",
+            f"SELECT w.win AS period, {who}, min_by(b.opening, b.period) AS opening, max_by(b.after, b.period) AS after "
+            f"FROM {self.plain_slices()} AS b JOIN windows AS w ON b.period BETWEEN w.first_slice AND w.last_slice "
+            f"WHERE b.period >= 0 GROUP BY w.win, {who}",
+            says="what each customer pays before and after each window in which something happens",
+        )
+
+    def _plain_retention(self, spread: bool, seen: str) -> list[str]:
+        """Kept, lost and spread in one pass over `seen`, slices or windows: the balance tells all of a customer."""
         net, opening, after = "(after - opening)", "CAST(opening AS DOUBLE)", "CAST(after AS DOUBLE)"
         change = f"CAST({net} AS DOUBLE)"
         sums = self.st.step(
@@ -570,7 +590,7 @@ class Look:
             "sum(CASE WHEN opening > 0 THEN 1 ELSE 0 END) AS n, "
             f"sum(CASE WHEN opening > 0 THEN {change} * {change} ELSE 0e0 END) AS net2, sum({opening} * {change}) AS crossed, "
             "sum(CASE WHEN opening > 0 AND after = 0 THEN 1 ELSE 0 END) AS lost, "
-            f"sum({after} * {after} - {opening} * {opening}) AS squares FROM {self.plain_slices()} GROUP BY period",
+            f"sum({after} * {after} - {opening} * {opening}) AS squares FROM {seen} GROUP BY period",
             keep=True,
             says="what those who paid at the start lost and gained",
         )
@@ -581,6 +601,11 @@ class Look:
             f"SELECT 'kept', win, {none}, 'net', net, CAST(n AS BIGINT), net2, crossed FROM {sums} WHERE win >= 0 AND n > 0",
             f"SELECT 'lost', win, {self.none}, '', '', {self.zero}, CAST(lost AS BIGINT), 0e0, 0e0 FROM {sums} WHERE win >= 0 AND lost > 0",
         ]
-        if spread:
+        if spread and seen == "plain_slices":
             parts.append(f"SELECT 'spread', win, {none}, '', {self.zero}, 0, squares, 0e0 FROM {sums}")
+        elif spread:
+            parts.append(
+                f"SELECT 'spread', period, {none}, '', {self.zero}, 0, sum({after} * {after} - {opening} * {opening}), 0e0 "
+                f"FROM {self.plain_slices()} GROUP BY period"
+            )
         return parts
