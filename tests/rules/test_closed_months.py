@@ -130,6 +130,23 @@ def test_the_last_day_of_a_month_is_enough_to_close_it(books: Books) -> None:
     assert closed.known_before.isoformat() == "2025-07-01T00:00:00+00:00"
 
 
+def test_a_metric_and_a_choice_that_came_after_the_close_are_no_difference(books: Books) -> None:
+    closed, _ = books.shop.close_month("2025-06")
+    content = json.loads(closed.path.read_text())
+    content["figures"] = [row for row in content["figures"] if row["metric"] != "arpa"]
+    del content["definition"]["net_churn"]
+    content["hash"] = closing._hash(content)
+    closed.path.write_text(json.dumps(content))
+    old, is_new = books.shop.close_month("2025-06")
+    assert not is_new
+    learn_of_june(books)
+    (june,) = books.shop.restatements(since="2025-06")
+    assert june.published == f"as closed: {old.name}"
+    assert {one.metric.name for one in june.changed} >= {"mrr", "customers_new"}
+    assert "arpa" not in {one.metric.name for one in june.changed}
+    assert books.value("mrr_correction", "2025-07") == Decimal("-30.00")
+
+
 def raised_figure(path: Path) -> None:
     content = json.loads(path.read_text())
     next(row for row in content["figures"] if row["metric"] == "mrr")["value"] = "1"

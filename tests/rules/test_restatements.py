@@ -221,3 +221,14 @@ def test_order_and_splitting_of_loads_change_nothing_when_rows_say_when_they_wer
         assert figures(one, day) == figures(other, day)
     one.shop.close()
     other.shop.close()
+
+
+def test_spark_tells_the_same_of_what_has_changed(books: Books, spark: object) -> None:
+    books.shop.close_month("2025-06", known_on="2025-07-01")
+    books.learn(
+        span("Ben", 50, "2025-01-08", "2025-06-10", recorded="2025-07-03"),
+        span("Dao", 20, "2025-06-11", recorded="2025-07-05"),
+    )
+    question = {"since": "2025-06", "until": "2025-07"}
+    assert books.shop.restatements(**question, engine="spark") == books.shop.restatements(**question)
+    assert books.shop.corrections("2025-07", engine="spark") == books.shop.corrections("2025-07")

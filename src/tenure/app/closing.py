@@ -22,6 +22,7 @@ from tenure.errors import BadInput, BadPeriod, Damaged
 from tenure.kernel.time import add_months, midnight, whole_days, zone
 from tenure.measure.catalogue import CATALOGUE, Metric
 from tenure.measure.currencies import SCALE
+from tenure.measure.definition import BASE, CHOICES, profile
 from tenure.measure.openings import major, names
 
 if TYPE_CHECKING:
@@ -88,7 +89,14 @@ class Closed:
 
     def is_by(self, definition: Definition) -> bool:
         """Whether it was closed by the same definition, whatever that was called."""
-        return self.choices == plain_choices(definition)
+        # A choice that there was not yet stands as the default has it.
+        return {**plain_choices(profile(BASE)), **self.choices} == plain_choices(definition)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that were closed and that there still are, in the catalogue's order."""
+        there = {name for name, _, _ in self.figures}
+        return tuple(name for name in CATALOGUE if name in there)
 
 
 def plain_choices(definition: Definition) -> dict[str, Any]:
@@ -302,8 +310,10 @@ def _differing(
         return f"it was closed in {old.currency or 'each currency'}, not in {currency or 'each'}"
     fresh = {(row["metric"], row["currency"], row["converted"]): row["value"] for row in figures}
     told: dict[tuple[str, str | None], str] = {}
-    for key in sorted(old.figures.keys() | fresh.keys(), key=lambda key: (list(CATALOGUE).index(key[0]), str(key))):
+    for key in sorted(old.figures.keys() | fresh.keys(), key=lambda key: str(key)):
         name, money, _ = key
+        if name not in old.metrics:
+            continue  # a metric of a later catalogue was not published
         was = old.figures.get(key, {}).get("value")
         stands = None if fresh.get(key) is None else Fraction(fresh[key])
         if was != stands:
@@ -312,7 +322,7 @@ def _differing(
     if not told and not old.balances().equals(now):
         return "other customers pay the same sum"
     more = f" and {len(told) - 4} more" if len(told) > 4 else ""
-    return ", ".join([*told.values()][:4]) + more
+    return ", ".join(told[key] for key in sorted(told, key=lambda key: list(CATALOGUE).index(key[0]))[:4]) + more
 
 
 def shown(value: Fraction | None, unit: str, currency: str | None) -> str:
@@ -400,7 +410,7 @@ def corrections(
     closed = read(shop.folder, before)
     if closed is None:
         raise BadInput(f"{before:%Y-%m} is not closed, so {month} opens with what is known now")
-    definition = definition_of(shop, closed)
+    definition = definition_of(closed)
     facts = shop.facts(known_on, engine)
     found = compared(facts, closed.balances(), balances(facts, definition, before, first))
     rows = learned(facts, definition, since=closed.known_before, after=first, loaded_since=closed.closed_at)
@@ -433,11 +443,13 @@ def behind(rows: list[Learned], customers: set[str], whose: dict[str, set[str]])
     return [row for row in rows if any(whose.get(one, {one}) & customers for one in row.customers)]
 
 
-def definition_of(shop: Workspace, closed: Closed) -> Definition:
+def definition_of(closed: Closed) -> Definition:
     """The definition by which a month was closed, under the name it had then."""
-    definition = replace(shop.definition(), name=closed.profile)
+    definition = replace(profile(BASE), name=closed.profile)
     choices: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in closed.choices.items()
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in closed.choices.items()
+        if name in CHOICES
     }
     return replace(definition, **choices)
 
@@ -505,7 +517,7 @@ def restatements(
         if closed is not None and currency is not None and closed.currency != reporting:
             closed = None
         if closed is not None:
-            mine, money, then = definition_of(shop, closed), closed.currency, then_of(facts, closed)
+            mine, money, then = definition_of(closed), closed.currency, then_of(facts, closed)
             published = f"as closed: {closed.name}"
         else:
             day = published_on or end.isoformat()
@@ -546,6 +558,9 @@ def _restated(
             for (name, money, converted), told in closed.figures.items()
             if converted == (currency is not None)
         }
+    if closed is not None:
+        # A metric of a later catalogue was not published.
+        was, now = ({key: told[key] for key in told if key[0] in closed.metrics} for told in (was, now))
     order = [
         (name, money) for name in CATALOGUE for money in sorted({k[1] for k in (*was, *now) if k[0] == name}, key=str)
     ]
