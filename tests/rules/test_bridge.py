@@ -227,3 +227,14 @@ def test_lines_of_a_rate_of_revenue_are_its_formula(tmp_path: Path) -> None:
     moved = {line.name: line.amount for line in found.lines if line.amount}
     assert moved == {"reactivation": Fraction(5, 100)}
     company.close()
+
+
+def test_retention_per_subscription_is_reached_where_states_and_spans_tell_of_items(tmp_path: Path) -> None:
+    facts = Facts()
+    facts.state("2025-01-10", customer="told-by-states", subscription="one")
+    facts.state("2025-06-10", customer="told-by-states", subscription="one", amount_minor=6_000)
+    facts.span("2025-01-10", customer="told-by-spans", subscription="two")
+    company = open_company(tmp_path / "shop", facts)
+    found = company.workspace.bridge("grr", after="chargebee", month="2025-06", known_on=LONG_AFTER)
+    assert found.start.value == found.end.value == Fraction(160, 200)
+    company.close()

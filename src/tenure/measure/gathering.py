@@ -352,7 +352,7 @@ def _subscriptions(look: _Look, asked: Sequence[Period], found: dict[Key, Figure
 def _lent_to_subscriptions(facts: Facts, relation: str) -> str:
     """The same segments by subscription: the relation (customer_id, seg) for movements that follow subscriptions."""
     st = facts.statement()
-    every = states.all_states(st, facts, ("customer_id", "subscription_id"))
+    every = states.all_states(st, facts, ("customer_id", "subscription_id", "item_id"))
     sql = st.render(
         f"SELECT DISTINCT s.subscription_id AS customer_id, r.seg FROM {every} AS s "
         f"JOIN {relation} AS r ON r.customer_id = s.customer_id"
