@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -281,3 +281,13 @@ def exact(row: Mapping[str, Any]) -> Fraction | None:
 def open_company(folder: Path, facts: Facts, *, known_on: str = LONG_AFTER, **settings: Any) -> Shop:
     """A new workspace with the facts, looked at on a day."""
     return Shop(open_workspace(folder, facts, **settings), known_on)
+
+
+# What the fixture `company` answers: facts and settings of a workspace in, the workspace out.
+Company = Callable[..., Shop]
+
+
+def cents(value: Fraction | None) -> str:
+    """An amount in major units, to the cent."""
+    assert value is not None
+    return f"{float(round(value, 2)):.2f}"

@@ -14,15 +14,6 @@ from tenure.errors import BadInput, UnknownName
 from tenure.faces.cli.ending import run as command_line
 from tests.reference.builder import LONG_AFTER, Facts, Shop, open_company
 from tests.rules.test_cases_by_profile import D, revenue
-from tests.rules.test_definition_cases import fixture_a
-
-
-@pytest.fixture(scope="module")
-def june(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """Fixture A in a workspace."""
-    shop = open_company(tmp_path_factory.mktemp("bridge") / "shop", fixture_a())
-    yield shop
-    shop.close()
 
 
 @pytest.mark.parametrize(("one", "other"), list(combinations([f"D{i}" for i in range(1, 10)], 2)))

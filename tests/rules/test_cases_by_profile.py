@@ -7,41 +7,14 @@ above it. Where a vendor's present help page contradicts the table, the page win
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tenure.errors import BadInput, NoRate
 from tenure.faces.cli.ending import run as command_line
-from tests.reference.builder import LONG_AFTER, Facts, Shop, open_company
-from tests.rules.test_definition_cases import fixture_a
-
-Company = Callable[..., Shop]
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    """Answers a workspace that holds the facts."""
-    opened: list[Shop] = []
-
-    def build(facts: Facts, **settings: Any) -> Shop:
-        opened.append(open_company(tmp_path / f"shop-{len(opened)}", facts, **settings))
-        return opened[-1]
-
-    yield build
-    for shop in opened:
-        shop.close()
-
-
-def cents(value: Fraction | None) -> str:
-    """An amount in major units, to the cent."""
-    assert value is not None
-    return f"{float(round(value, 2)):.2f}"
-
+from tests.reference.builder import LONG_AFTER, Company, Facts, Shop, cents
 
 # --- fixture A: nine denominators, one June ---------------------------------------------------------------------------
 
@@ -60,14 +33,6 @@ D = {
     "Stripe": ("stripe", "10.00"),
     "ProfitWell": ("profitwell", "10.00"),
 }
-
-
-@pytest.fixture(scope="module")
-def june(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """Fixture A in a workspace."""
-    shop = open_company(tmp_path_factory.mktemp("fixture-a") / "shop", fixture_a())
-    yield shop
-    shop.close()
 
 
 @pytest.mark.parametrize("name", D)

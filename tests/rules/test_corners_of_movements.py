@@ -6,29 +6,9 @@ implement is docs/explanation/movements.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from tests.reference.builder import Facts, Shop, open_company
-
-Company = Callable[..., Shop]
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    """Answers a workspace that holds the facts."""
-    opened: list[Shop] = []
-
-    def build(facts: Facts, **settings: Any) -> Shop:
-        opened.append(open_company(tmp_path / f"shop-{len(opened)}", facts, **settings))
-        return opened[-1]
-
-    yield build
-    for shop in opened:
-        shop.close()
+from tests.reference.builder import Company, Facts
 
 
 def test_what_is_canceled_needs_no_price_and_no_currency(company: Company) -> None:

@@ -7,7 +7,6 @@ profiles is tested with those.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -18,30 +17,7 @@ import pytest
 import tenure
 from tenure.errors import BadPeriod
 from tenure.faces.cli import main as command_line
-from tests.reference.builder import LONG_AFTER, Facts, Shop, open_company
-
-Company = Callable[..., Shop]
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    """Answers a workspace that holds the facts, looked at long after the story unless told otherwise."""
-    opened: list[Shop] = []
-
-    def build(facts: Facts, **settings: Any) -> Shop:
-        opened.append(open_company(tmp_path / f"shop-{len(opened)}", facts, **settings))
-        return opened[-1]
-
-    yield build
-    for shop in opened:
-        shop.close()
-
-
-def cents(value: Fraction | None) -> str:
-    """An amount in major units, to the cent."""
-    assert value is not None
-    return f"{float(round(value, 2)):.2f}"
-
+from tests.reference.builder import LONG_AFTER, Company, Facts, Shop, cents
 
 # --- what a subscription is worth a month ---------------------------------------------------------------------------
 

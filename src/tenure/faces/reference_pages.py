@@ -92,7 +92,7 @@ BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": "
 # How the interval of a rate is made, by metric; without an entry, the value is counted and not estimated.
 _WILSON = "95 %, Wilson: the numerator is a subset of the denominator"
 _EFFECTIVE = "95 %, Wilson at the effective number of customers, (sum of m)² / sum of m²"
-_RATIO = "95 %, a bootstrap of the customers who paid at the start; with many customers its limit, the linearised ratio"
+_RATIO = "95 %, the linearised ratio of sums over those who paid at the start: what a bootstrap of them tends to"
 INTERVALS = {
     "customer_churn_rate": _WILSON,
     "customer_churn_rate_monthly": f"{_WILSON}; its two ends are converted like the rate",

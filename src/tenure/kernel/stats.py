@@ -6,7 +6,7 @@ Which one belongs to which number:
     share of customers (churn rate)             wilson(lost, customers)
     bounded share of revenue (gross churn, GRR) wilson_effective(share, effective_size(sum m, sum m^2))
     events per exposure (leavers per month)     poisson_exact(events, exposure)
-    net revenue retention                       ratio_interval(six sums), or ratio_bootstrap on few customers
+    net revenue retention                       ratio_interval(six sums), what ratio_bootstrap of customers tends to
     this period against the last                change_of_shares(...), or change_interval of any two estimates
     many comparisons at once                    holm(p values)
     monthly <-> annual                          to_period(rate, 12, 1)

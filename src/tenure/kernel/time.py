@@ -166,7 +166,8 @@ def instant(text: str, tz: ZoneInfo) -> datetime:
     return (value if value.tzinfo else value.replace(tzinfo=tz)).astimezone(UTC)
 
 
-def offsets(tz: ZoneInfo, since: datetime, until: datetime) -> list[tuple[datetime | None, timedelta]]:
+@lru_cache(maxsize=256)
+def offsets(tz: ZoneInfo, since: datetime, until: datetime) -> tuple[tuple[datetime | None, timedelta], ...]:
     """The zone's offsets from UTC over a stretch of time: (from this instant on, offset), the first from None.
 
     Found by bisection over monthly steps, so that a zone's rules need not be known: a zone that changes twice within
@@ -193,7 +194,7 @@ def offsets(tz: ZoneInfo, since: datetime, until: datetime) -> list[tuple[dateti
             at = high
         else:
             at = following
-    return found
+    return tuple(found)
 
 
 def _offset(at: datetime, tz: ZoneInfo) -> timedelta:

@@ -74,6 +74,11 @@ class Dialect:
         """Whether this is Spark."""
         return self.engine == "spark"
 
+    @property
+    def text(self) -> str:
+        """The type of a text column."""
+        return "STRING" if self.spark else "VARCHAR"
+
     def literal(self, value: str) -> str:
         """A text literal."""
         if self.spark:
@@ -215,6 +220,10 @@ class Statement:
         if keep:
             self._kept.add(step)
         return step
+
+    def text(self, step: str) -> str:
+        """The text of a step that is already there."""
+        return self._steps[step][0]
 
     def render(self, final: str) -> str:
         """The whole statement, ending in the select `final`.

@@ -25,9 +25,6 @@ from tenure.measure.segments import resolve
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Up to so many customer-period balances the bootstrap of NRR draws customers; beyond, its limit is computed from sums.
-BOOTSTRAP_ROWS = 400_000
-
 
 @dataclass(frozen=True, slots=True)
 class Question:

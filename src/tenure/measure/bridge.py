@@ -181,13 +181,13 @@ def bridge(
     engine = [line for line in lines if any(CHOICES[choice].engine for choice in lines[line])]
     masks, touched = _touched(facts, before, after, [lines[line] for line in engine], currency, first)
     present = sorted(set(masks.column("mask").to_pylist())) if masks is not None else []
-    needed = _needed(present, len(engine))
+    needed = _needed(present)
     readings = _readings(before, after, [line for line in lines if line not in engine], lines)
     parts: dict[int, dict[int, Figures]] = {}
 
     def under(mask: int) -> Definition:
         names = [choice for i, line in enumerate(engine) if mask >> i & 1 for choice in lines[line]]
-        return replace(before, name=before.name, **{choice: getattr(after, choice) for choice in names})
+        return replace(before, **{choice: getattr(after, choice) for choice in names})
 
     for done, mask in enumerate(needed):
         if progress is not None:
@@ -220,13 +220,12 @@ def bridge(
             )
         if len(found.asked) > 1:
             raise BadInput("a bridge is about one period: name one month, quarter or year")
-        money = found.currencies[0] if what.of_money else None
-        parts[mask] = {int(seg or 0): figures for (_, seg, kept), figures in found.found.items() if kept == money}
         shown = found.currencies[0] if what.of_money else None
+        parts[mask] = {int(seg or 0): figures for (_, seg, kept), figures in found.found.items() if kept == shown}
     if progress is not None:
         progress(len(needed), len(needed))
 
-    numbers: dict[tuple[int, tuple[str, ...]], Fraction] = {}
+    numbers: dict[frozenset[str], Fraction] = {}
 
     def value(on: frozenset[str]) -> Value:
         mask = sum(1 << i for i, line in enumerate(engine) if line in on)
@@ -237,15 +236,14 @@ def bridge(
         return what.compute(whole.under(definition))
 
     def number(on: frozenset[str]) -> Fraction:
-        key = (0, tuple(sorted(on)))
-        if key not in numbers:
+        if on not in numbers:
             found = value(on)
             if found.value is None:
                 part = ", ".join(sorted(on)) or "nothing"
                 mixed = f"with {part} as in {after.name} and the rest as in {before.name}"
                 raise BadInput(f"there is no {name} {mixed}: {found.reason}")
-            numbers[key] = found.value
-        return numbers[key]
+            numbers[on] = found.value
+        return numbers[on]
 
     everything = frozenset(lines)
     start, end = value(frozenset()), value(everything)
@@ -297,7 +295,7 @@ def _readings(
     return [before, after, *mixed]
 
 
-def _needed(present: Iterable[int], count: int) -> list[int]:
+def _needed(present: Iterable[int]) -> list[int]:
     """The combinations that must be evaluated: those all of whose choices touch some customer; none comes first."""
     found = {0}
     for mask in present:
@@ -311,16 +309,12 @@ def _needed(present: Iterable[int], count: int) -> list[int]:
 def _whole(parts: dict[int, dict[int, Figures]], mask: int) -> Figures | None:
     """Everybody's figures under a combination: each group's under what of it can touch the group."""
     whole: Figures | None = None
-    for group in sorted(parts[0]):
+    for group in sorted({group for found in parts.values() for group in found}):
         mine = parts[group & mask].get(group)
         if mine is None:
             # Under these choices the group has neither money nor customers.
             continue
         whole = mine if whole is None else whole.plus(mine)
-    for group in sorted({g for found in parts.values() for g in found} - set(parts[0])):
-        mine = parts[group & mask].get(group)
-        if mine is not None:
-            whole = mine if whole is None else whole.plus(mine)
     return whole
 
 
@@ -355,10 +349,9 @@ def _touched(
     import pyarrow as pa
 
     st = facts.statement()
-    kinds: set[str] = {before.source, after.source}
     needs_payment = any("first_payment" in line for line in lines) and facts.has("invoices")
     rows: list[str] = []
-    for source in sorted(kinds):
+    for source in sorted({before.source, after.source}):
         definition = replace(before, source=source, churn_at="end", follows="customer")
         if source == "states" and not states.tables(facts):
             continue
@@ -403,7 +396,7 @@ def _claims(
     every = states.all_states(st, facts, wanted, definition)
     payment = "FALSE"
     if needs_payment and definition.source == "states":
-        every = states._with_first_payment(st, facts, every)
+        every = states.with_first_payment(st, facts, every)
         payment = "coalesce(ts < first_paid, FALSE)"
     dead = ", ".join(f"'{status}'" for status in states.DEAD)
     near = "lag(ts) OVER (PARTITION BY customer_id ORDER BY ts)"

@@ -224,12 +224,8 @@ def _nrr(kept: Retention) -> Value:
     if not bottom:
         return Value(None, numerator=top, denominator=bottom, n=0, reason=_NO_MRR)
     low = high = None
-    if kept.pairs is not None:
-        start, end, counts = kept.pairs
-        interval = stats.ratio_bootstrap(start, end, seed=20240101, counts=counts)
-        low, high = interval.low, interval.high
-    elif kept.squares and kept.customers > 1:
-        # With many customers the bootstrap's limit: linearised from sums. Unmoved customers end as they began.
+    if kept.squares and kept.customers > 1:
+        # What a bootstrap of the customers tends to, from sums. Unmoved customers end as they began.
         opening = kept.opening / SCALE
         interval = stats.ratio_interval(
             kept.customers,

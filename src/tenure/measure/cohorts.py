@@ -117,7 +117,7 @@ def cohorts(
     day = "m.day" if converts else "CAST(NULL AS BIGINT)"
     if measure == "customers":
         what = "CAST(sum(m.customer1 - m.customer0) AS DECIMAL(38,0)) AS amount, CAST(sum(CASE WHEN m.customer0 = 0 AND m.customer1 = 1 AND m.first = 1 THEN 1 ELSE 0 END) AS DECIMAL(38,0)) AS began"
-        where, money = "m.closes = 1", "CAST(NULL AS {t})".replace("{t}", "STRING" if d.spark else "VARCHAR")
+        where, money = "m.closes = 1", f"CAST(NULL AS {d.text})"
     else:
         joined = "CASE WHEN m.kind = 'new' THEN m.amount ELSE 0 END"
         what = f"{d.total('m.amount')} AS amount, {d.total(joined)} AS began"

@@ -145,11 +145,9 @@ def written(dialect: Dialect, name: str, table: pa.Table) -> str:
             last[currency] = [number, number + 1, currency, rate]
             runs.append(last[currency])
     head = "CREATE OR REPLACE TEMP VIEW" if dialect.spark else "CREATE OR REPLACE TEMP TABLE"
-    text = "STRING" if dialect.spark else "VARCHAR"
     if not runs:
-        nothing = (
-            f"CAST(NULL AS BIGINT) AS {key}, CAST(NULL AS {text}) AS currency, CAST(NULL AS DECIMAL(20,14)) AS rate"
-        )
+        types = {key: "BIGINT", "currency": dialect.text, "rate": "DECIMAL(20,14)"}
+        nothing = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in types.items())
         return f"{head} {name} AS\nSELECT {nothing} WHERE 1 = 0"
     lines = ",\n".join(
         f"  ({first}, {after}, {dialect.literal(currency)}, '{rate}')" for first, after, currency, rate in runs

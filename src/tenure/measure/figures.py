@@ -37,7 +37,6 @@ class Retention:
     crossed: float = 0.0
     squares: float | None = 0.0
     customers: int = 0
-    pairs: tuple[Sequence[float], Sequence[float], Sequence[int]] | None = None  # start, end, how many like it
     reason: str = ""
 
     def plus(self, other: Retention) -> Retention:
@@ -51,7 +50,6 @@ class Retention:
             self.crossed + other.crossed,
             None if self.squares is None or other.squares is None else self.squares + other.squares,
             self.customers + other.customers,
-            None,
             self.reason or other.reason,
         )
 

@@ -65,12 +65,12 @@ class _Look:
         slices: Sequence[Period],
         windows: Sequence[totals.Window],
         *,
-        parts: str = "all",
+        only_people: bool = False,
         turnover: bool = False,
         definition: Definition | None = None,
     ) -> list[Row]:
-        """The rows of one statement; parts: all, kept (what is compared between two instants) or people."""
-        facts, conversion = self.facts, self.conversion if parts != "people" else None
+        """The rows of one statement; only_people: nothing but customers won and lost."""
+        facts, conversion = self.facts, None if only_people else self.conversion
         daily, opening_rates, lent = None, None, []
         if conversion is not None:
             keys = [(i, c, day_before(slices[w.first].first)) for i, w in enumerate(windows) for c in self.known]
@@ -91,7 +91,7 @@ class _Look:
             opening_rates=opening_rates,
             purchase=self.purchase,
             reporting=self.currency if self.purchase else None,
-            parts=parts,
+            only_people=only_people,
             turnover=turnover,
         )
         self.statements.append(";\n\n".join([*lent, sql]))
@@ -115,23 +115,15 @@ class _Look:
             figures.definition = self.definition
         return found
 
-    def over(self, spans: Sequence[tuple[date, date]], turnover: bool, flows: bool = True) -> dict[Key, Figures]:
-        """The figures of stretches of time that may overlap, by one statement; the first of the key is the stretch.
-
-        Without flows, only what is kept is told by segment of the stretch's start.
-        """
+    def over(self, spans: Sequence[tuple[date, date]], turnover: bool) -> dict[Key, Figures]:
+        """The figures of stretches of time that may overlap, by one statement; the first of the key is the stretch."""
         slices, place = self.cut(day for span in spans for day in span)
         windows = [totals.Window(place[start], place[end] - 1) for start, end in spans]
         if all(window.first == window.last == i for i, window in enumerate(windows)):
             return self.figures(slices, self.run(slices, windows, turnover=turnover))
-        if not flows:
-            answer = self.run(slices, windows, parts="kept")
-            apart = self.run(slices, [totals.Window(i, i) for i in range(len(slices))])
-        else:
-            answer = self.run(slices, windows, turnover=turnover)
-            apart = answer
+        answer = self.run(slices, windows, turnover=turnover)
         of_windows = ("kept", "lost", "turnover")
-        at = self.figures(slices, [row for row in apart if row.what not in of_windows])
+        at = self.figures(slices, [row for row in answer if row.what not in of_windows])
         told: dict[Key, list[Row]] = {}
         for row in answer:
             if row.what in of_windows:
@@ -205,7 +197,7 @@ def gather(
         found = look.over([(period.first, period.after) for period in asked], turnover)
         if year_back:
             starts = [(add_months(period.after, -12), period.after) for period in asked]
-            _fill(found, look.over(starts, False, flows=False), year=True)
+            _fill(found, look.over(starts, False), year=True)
         for days in lookbacks:
             spans = [(period.after - timedelta(days=days), period.after) for period in asked]
             _fill(found, look.over(spans, turnover), days=days)
@@ -311,7 +303,7 @@ def _days(look: _Look, asked: Sequence[Period], found: dict[Key, Figures]) -> No
     targets = [(key, target) for key, figures in found.items() for target in (figures, *figures.windows.values())]
     first = min(target.period.first for _, target in targets)
     days = periods(first, asked[-1].after, "day", look.facts.timezone)
-    answer = look.run(days, [totals.Window(i, i) for i in range(len(days))], parts="people")
+    answer = look.run(days, [totals.Window(i, i) for i in range(len(days))], only_people=True)
     at = assemble([row for row in answer if row.what == "people"], days, None, None, look.horizon_day)
     place = {day.first: i for i, day in enumerate(days)}
     for (_, seg, _), target in targets:

@@ -53,7 +53,7 @@ def shape(facts: Facts) -> Shape:
 def states(st: Statement, facts: Facts, wanted: Sequence[str]) -> str:
     """A step with each line's beginning and end as states of the wanted columns (and `ts`)."""
     d = facts.engine.dialect
-    text = "STRING" if d.spark else "VARCHAR"
+    text = d.text
     told = facts.latest(
         st,
         "invoice_lines",

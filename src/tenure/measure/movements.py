@@ -450,7 +450,7 @@ def _transfers(
     return st.step(
         "segment_movements",
         f"SELECT {plain}, customer0, customer1, paying0, paying1, closes, actor, first, customer_id, ts FROM {moved} AS m WHERE NOT coalesce({rest}, FALSE)\n"
-        f"UNION ALL SELECT customer_rows.* FROM (SELECT period, day, currency, seg, CAST(NULL AS {states._string(facts)}) AS kind, CAST(0 AS BIGINT) AS amount, customer0, customer1, paying0, paying1, closes, actor, first, customer_id, ts FROM {moved} AS m WHERE {rest}) AS customer_rows\n"
+        f"UNION ALL SELECT customer_rows.* FROM (SELECT period, day, currency, seg, CAST(NULL AS {d.text}) AS kind, CAST(0 AS BIGINT) AS amount, customer0, customer1, paying0, paying1, closes, actor, first, customer_id, ts FROM {moved} AS m WHERE {rest}) AS customer_rows\n"
         f"UNION ALL SELECT {plain}, {empty} FROM {sums} WHERE NOT (lost > 0 AND gained > 0)\n"
         f"UNION ALL SELECT {others}, 'leaving', amount, {empty} FROM {split} WHERE amount < 0\n"
         f"UNION ALL SELECT {others}, 'entering', enters, {empty} FROM {split} WHERE amount > 0\n"

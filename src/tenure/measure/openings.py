@@ -217,7 +217,7 @@ class Opening:
         shape = states.shape(facts, self.definition)
         column = self.segment.column if self.segment is not None else None
         if column is not None:
-            column = column.replace("{text}", "STRING" if facts.engine.dialect.spark else "VARCHAR")
+            column = column.replace("{text}", facts.engine.dialect.text)
         money = Money()
         if self.conversion is not None and len(self.known) > 1:
             rates = by_day(facts, self.conversion, self.known, self.slices[0].first, self.slices[-1].after)

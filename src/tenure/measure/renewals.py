@@ -34,7 +34,7 @@ def due(facts: Facts, definition: Definition, period: Period) -> pa.Table:
     dead = ", ".join(f"'{status}'" for status in states.DEAD)
     # A trial counts as another way of being billed until it ends.
     how = f"CASE WHEN status IN ({dead}) THEN 'dead' WHEN status = 'trialing' THEN 'trial' ELSE 'billed' END"
-    billed = f"{how} || ' ' || coalesce(interval, '') || ' ' || CAST(coalesce(interval_count, 1) AS {_text(d.spark)})"
+    billed = f"{how} || ' ' || coalesce(interval, '') || ' ' || CAST(coalesce(interval_count, 1) AS {d.text})"
     item = "PARTITION BY subscription_id, item_id ORDER BY ts"
     ordered = st.step(
         "renewal_states",
@@ -77,7 +77,3 @@ def due(facts: Facts, definition: Definition, period: Period) -> pa.Table:
     import pyarrow as pa
 
     return facts.engine.table(sql).cast(pa.schema([("customer_id", pa.string())]))
-
-
-def _text(spark: bool) -> str:
-    return "STRING" if spark else "VARCHAR"

@@ -93,7 +93,7 @@ def balances(facts: Facts, definition: Definition, first: date, after: date) -> 
         "SELECT customer_id, currency, mrr_micro, sum(turned) OVER (PARTITION BY customer_id) > 0 AS is_customer "
         f"FROM {own}",
     )
-    text = "STRING" if d.spark else "VARCHAR"
+    text = d.text
     found = facts.engine.table(
         st.render(
             f"SELECT customer_id, currency, CAST(CAST(mrr_micro AS DECIMAL(38,0)) AS {text}) AS mrr_micro, is_customer "

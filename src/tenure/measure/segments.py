@@ -130,7 +130,7 @@ def members(
     the slice's start (or when the customer joined within it), is another than before.
     """
     d = facts.engine.dialect
-    text = "STRING" if d.spark else "VARCHAR"
+    text = d.text
     who = st.step("who", f"SELECT DISTINCT customer_id FROM {moved}", keep=True)
     if segment.moves:
         points = _points(st, facts, segment, slices, moved)

@@ -200,7 +200,7 @@ def _told_states(st: Statement, facts: Facts, wanted: Sequence[str], asked: bool
                 kind = {"auto_renews": "BOOLEAN", "collection_paused": "BOOLEAN"}.get(column, "BIGINT")
                 return f"CAST(NULL AS {kind}) AS {column}"
             if column.startswith("cancel_") and not ended:
-                kind = "BIGINT" if column.endswith("_at") else _string(facts)
+                kind = "BIGINT" if column.endswith("_at") else facts.engine.dialect.text
                 return f"CASE WHEN s.status = 'non_renewing' THEN s.{column} ELSE CAST(NULL AS {kind}) END AS {column}"
             if column == "trial_ends_at" and ended:
                 return "CAST(NULL AS BIGINT) AS trial_ends_at"
@@ -220,10 +220,6 @@ def _told_states(st: Statement, facts: Facts, wanted: Sequence[str], asked: bool
 
 def _micros(facts: Facts) -> str:
     return facts.engine.dialect.micros("effective_at")
-
-
-def _string(facts: Facts) -> str:
-    return "STRING" if facts.engine.dialect.spark else "VARCHAR"
 
 
 def base_price(facts: Facts, definition: Definition) -> str:
@@ -313,7 +309,7 @@ def item_events(
     if purchase is not None:
         states = _with_rates(st, facts, states, purchase)
     if found.unpaid:
-        states = _with_first_payment(st, facts, states)
+        states = with_first_payment(st, facts, states)
 
     # A chain of WHENs, the frequent one first: DuckDB makes a join of an IN with five values.
     dead = " ".join(f"WHEN '{s}' THEN TRUE" for s in DEAD)
@@ -385,7 +381,7 @@ def item_events(
     extras: dict[str, str] = {}
     if segment:
         # '' stands for an unknown segment: a missing value must not be lost in comparisons.
-        extras["seg"] = f"coalesce(CAST({segment} AS {_string(facts)}), '')"
+        extras["seg"] = f"coalesce(CAST({segment} AS {d.text}), '')"
     if detail:
         extras |= {f"d_{name}": name for name in DETAIL if name != "discount"}
         extras["d_discount"] = "coalesce(discount_forever_minor, 0)" + (
@@ -430,7 +426,7 @@ def item_events(
             f"SELECT *, ts AS t FROM {timeline} WHERE NOT coalesce({some}, FALSE)\nUNION ALL\n"
             f"SELECT *, {several} AS t FROM {timeline} WHERE {some}"
         )
-        st.step("item_timeline", st_sql(st, timeline), keep=True, says="each state beside the one before it")
+        st.step("item_timeline", st.text(timeline), keep=True, says="each state beside the one before it")
         timeline = st.step("item_moments", exploded, says="and the instants at which something happens in between")
         moment = "t"
 
@@ -499,11 +495,6 @@ def currency_of(facts: Facts, found: Shape) -> str:
     return "currency" if found.currency is None else facts.engine.dialect.literal(found.currency)
 
 
-def st_sql(st: Statement, step: str) -> str:
-    """The text of a step that is already there."""
-    return st._steps[step][0]
-
-
 def _break_columns(found: Shape) -> list[str]:
     columns = []
     if found.trials:
@@ -552,7 +543,7 @@ def _with_rates(st: Statement, facts: Facts, states: str, purchase: str) -> str:
     )
 
 
-def _with_first_payment(st: Statement, facts: Facts, states: str) -> str:
+def with_first_payment(st: Statement, facts: Facts, states: str) -> str:
     """A step that adds first_paid: when an invoice of the subscription was first paid; never, if it has unpaid ones."""
     invoices = facts.latest(
         st, "invoices", ("invoice_id", "subscription_id", "issued_at", "total_minor", "status"), step="all_invoices"

@@ -53,7 +53,7 @@ def statement(
     opening_rates: str | None = None,
     purchase: str | None = None,
     reporting: str | None = None,
-    parts: str = "all",
+    only_people: bool = False,
     turnover: bool = False,
 ) -> str:
     """The statement; see the module.
@@ -61,28 +61,26 @@ def statement(
     conversion: a relation (day, currency, rate) in the engine, needed only where customers pay in several currencies;
     opening_rates: a relation (win, currency, rate) with the rates at the windows' starts. Both NULL-free, or both None
     where amounts stay in their own currencies. purchase: a relation (day, currency, rate) that prices are converted with
-    once, into `reporting`. parts: all, kept (with lost and turnover) or people.
+    once, into `reporting`. only_people: nothing but customers won and lost.
     """
     st = facts.statement()
     found = states.shape(facts, definition, reporting)
     of_item = segment.column if segment is not None else None
     if of_item is not None:
-        of_item = of_item.replace("{text}", "STRING" if facts.engine.dialect.spark else "VARCHAR")
+        of_item = of_item.replace("{text}", facts.engine.dialect.text)
     moved = movements(
         st, facts, definition, found, slices, segment=of_item, money=Money(conversion, purchase, reporting)
     )
     look = Look(st, facts, found, segment, moved, slices, currency, plain=is_plain(found, definition, of_item))
-    if parts == "people":
+    if only_people:
         named = (
             f"SELECT 'people' AS what, CAST(0 AS BIGINT) AS slice, {look.none}, '' AS seg, '' AS kind, {look.zero} AS amount, "
             "CAST(0 AS BIGINT) AS n, 0e0 AS x1, 0e0 AS x2 WHERE FALSE"
         )
         return st.render("\nUNION ALL\n".join([named, *look.people()]))
-    selects = []
-    if parts == "all":
-        selects = [*look.money(by_day), *look.people()]
-        selects += look.payers() if opening_rates is None and found.currencies else []
-    selects += look.retention(windows, opening_rates, spread=parts == "all")
+    selects = [*look.money(by_day), *look.people()]
+    selects += look.payers() if opening_rates is None and found.currencies else []
+    selects += look.retention(windows, opening_rates)
     if turnover:
         selects += look.turnover(windows)
     return st.render("\nUNION ALL\n".join(selects))
@@ -104,8 +102,7 @@ class Look:
     ) -> None:
         self.st, self.facts, self.found, self.moved, self.plain = st, facts, found, moved, plain
         self.d = facts.engine.dialect
-        self.text = "STRING" if self.d.spark else "VARCHAR"
-        self.none = f"CAST(NULL AS BIGINT) AS day, CAST(NULL AS {self.text}) AS currency"
+        self.none = f"CAST(NULL AS BIGINT) AS day, CAST(NULL AS {self.d.text}) AS currency"
         self.zero = "CAST(0 AS DECIMAL(38,14))"
         self.of_item = segment is not None and segment.of_item
         self.of_customer = segment is not None and segment.of_customer
@@ -397,7 +394,7 @@ class Look:
             )
         return self.st.step("base_claims", sql)
 
-    def retention(self, windows: Sequence[Window], opening_rates: str | None, spread: bool) -> list[str]:
+    def retention(self, windows: Sequence[Window], opening_rates: str | None) -> list[str]:
         st, d = self.st, self.d
         self.several_windows = len(windows) != len({window.first for window in windows}) or any(
             window.first != window.last for window in windows
@@ -405,7 +402,7 @@ class Look:
         # Without look-back a window is a slice; then neither a join nor another sum is needed.
         plain = all(window.first == window.last == i for i, window in enumerate(windows))
         if self.plain and not self.of_customer and opening_rates is None:
-            return self._plain_retention(spread, self.plain_slices() if plain else self._plain_windows(windows))
+            return self._plain_retention(self.plain_slices() if plain else self._plain_windows(windows))
         balances = self.balances()
         who = ", ".join(f"b.{name}" for name in self.who.split(", "))
         own = "" if self.found.currency else "b.currency, "
@@ -460,7 +457,7 @@ class Look:
             value = "CAST(sum(CAST(b.net AS DECIMAL(18,0)) * CAST(r.rate AS DECIMAL(20,14))) AS DECIMAL(38,14))"
             units = st.step(
                 "retained",
-                f"SELECT b.win, b.seg, {who}, CAST(NULL AS {self.text}) AS currency, {value} AS net, "
+                f"SELECT b.win, b.seg, {who}, CAST(NULL AS {self.d.text}) AS currency, {value} AS net, "
                 "sum(CAST(b.opening AS DOUBLE) * CAST(r.rate AS DOUBLE)) AS opening "
                 f"FROM {base} AS b JOIN {opening_rates} AS r ON r.win = b.win AND r.currency = {self.currency_in('b')} "
                 f"GROUP BY b.win, b.seg, {who}",
@@ -502,7 +499,7 @@ class Look:
             lost = f"SELECT win, seg, count(*) AS n FROM {per_window} WHERE turned = -1 GROUP BY win, seg"
         step = st.step("base_lost", lost, says="customers at the start who are none at the end")
         parts.append(f"SELECT 'lost', win, {self.none}, seg, '', {self.zero}, n, 0e0, 0e0 FROM {step}")
-        if spread and not self.moves:
+        if not self.moves:
             squares = (
                 "sum(CAST(b.after AS DOUBLE) * CAST(b.after AS DOUBLE) "
                 "- CAST(b.after - b.net AS DOUBLE) * CAST(b.after - b.net AS DOUBLE))"
@@ -578,7 +575,7 @@ class Look:
             says="what each customer pays before and after each window in which something happens",
         )
 
-    def _plain_retention(self, spread: bool, seen: str) -> list[str]:
+    def _plain_retention(self, seen: str) -> list[str]:
         """Kept, lost and spread in one pass over `seen`, slices or windows: the balance tells all of a customer."""
         net, opening, after = "(after - opening)", "CAST(opening AS DOUBLE)", "CAST(after AS DOUBLE)"
         change = f"CAST({net} AS DOUBLE)"
@@ -601,9 +598,9 @@ class Look:
             f"SELECT 'kept', win, {none}, 'net', net, CAST(n AS BIGINT), net2, crossed FROM {sums} WHERE win >= 0 AND n > 0",
             f"SELECT 'lost', win, {self.none}, '', '', {self.zero}, CAST(lost AS BIGINT), 0e0, 0e0 FROM {sums} WHERE win >= 0 AND lost > 0",
         ]
-        if spread and seen == "plain_slices":
+        if seen == "plain_slices":
             parts.append(f"SELECT 'spread', win, {none}, '', {self.zero}, 0, squares, 0e0 FROM {sums}")
-        elif spread:
+        else:
             parts.append(
                 f"SELECT 'spread', period, {none}, '', {self.zero}, 0, sum({after} * {after} - {opening} * {opening}), 0e0 "
                 f"FROM {self.plain_slices()} GROUP BY period"
