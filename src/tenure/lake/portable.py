@@ -190,6 +190,12 @@ class Dialect:
         """How a CTE that is read once is kept out of memory."""
         return "" if self.spark else "NOT MATERIALIZED "
 
+    def next_known(self, column: str, window: str) -> str:
+        """The first non-NULL value of a column in the rows after this one, in an ordered window that has a name."""
+        return (
+            f"lead({column}) IGNORE NULLS OVER {window}" if self.spark else f"lead({column} IGNORE NULLS) OVER {window}"
+        )
+
     def last_before(self, expression: str, partition: str, order: str) -> str:
         """The last non-NULL value in the rows before this one."""
         frame = "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"

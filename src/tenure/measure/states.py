@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tenure.lake.facts import Facts
-from tenure.lake.portable import Key, Statement
+from tenure.lake.portable import DAY_US, Key, Statement
 from tenure.measure import lines
 from tenure.measure.definition import Definition
 
@@ -45,6 +45,7 @@ _SHARED = (
     "cancel_comment",
 )
 _ONLY_STATES = ("period_end", "auto_renews", "collection_paused", "resumes_at", "cancel_at")
+_ASKED = ("asked", "asker")
 # What a movement row tells of the item before and after, when asked for in detail.
 DETAIL = ("plan_id", "quantity", "amount_minor", "interval", "interval_count", "discount")
 
@@ -324,6 +325,7 @@ def item_events(
             return value
         return f"CAST(round(CAST({value} AS DECIMAL(18,0)) * purchase_rate) AS BIGINT)"
 
+    asks = found.ends and definition.churn_at == "request"
     # The rate of a state that is worth nothing whatever happens is NULL.
     params = ["rate"] + (["currency"] if found.currencies else [])
     items, customers = keys(facts, segment, detail)
@@ -352,8 +354,8 @@ def item_events(
         params.append("trial_end")
     if found.ends:
         end = f"CASE WHEN {dead} THEN NULL WHEN status = 'non_renewing' THEN coalesce(cancel_at, term_ends_at, period_end) ELSE cancel_at END"
-        if definition.churn_at == "request":
-            end = _asked_end(dead, end)
+        if asks:
+            end = f"CASE WHEN ({end}) IS NOT NULL AND NOT {dead} THEN coalesce(cancel_requested_at, {end}) END"
         columns.append(f"{end} AS end_at")
         params.append("end_at")
     if definition.past_due_days:
@@ -363,9 +365,9 @@ def item_events(
         columns += [
             "coalesce(status = 'paused' OR collection_paused, FALSE) AS pausing",
             f"CASE WHEN status = 'paused' OR collection_paused THEN {asked} END AS pause_asked",
-            "resumes_at",
+            "CASE WHEN status = 'paused' OR collection_paused THEN resumes_at END AS resumes_at",
         ]
-        params += ["pause_from", "resumes_at", "expires"]
+        params.append("resumes_at")
     if found.unpaid:
         columns.append("first_paid")
         params.append("first_paid")
@@ -374,10 +376,11 @@ def item_events(
         cases = " ".join(f"WHEN '{k}' THEN {v}" for k, v in ACTORS.items())
         unsaid = "CASE WHEN status = 'unpaid' THEN 2 ELSE 0 END"
         actor = f"CASE WHEN cancel_actor IS NULL THEN {unsaid} ELSE CASE cancel_actor {cases} ELSE {unsaid} END END"
-    if found.ends and definition.churn_at == "request":
-        columns.append(f"coalesce(nullif({actor}, 0), {_asked_actor()}, 0) AS actor")
-    else:
-        columns.append(f"{actor} AS actor")
+    columns.append(f"{actor} AS actor")
+    if asks:
+        cases = " ".join(f"WHEN '{k}' THEN {v}" for k, v in ACTORS.items())
+        columns.append("CASE WHEN status = 'canceled' THEN cancel_requested_at END AS asked")
+        columns.append(f"CASE WHEN status = 'canceled' THEN CASE cancel_actor {cases} ELSE 0 END END AS asker")
     extras: dict[str, str] = {}
     if segment:
         # '' stands for an unknown segment: a missing value must not be lost in comparisons.
@@ -399,21 +402,30 @@ def item_events(
     )
     key = items.by
     named = ["customer_id", "subscription_id", "item_id", *customers.columns]
-    kept = [*named, *items.columns, "ts", "actor", *params, *extras]
+    runs = (["pausing"] if found.pauses else []) + (["overdue"] if definition.past_due_days else [])
+    kept = [*named, *items.columns, "ts", "actor", *params, *extras, *runs, *(_ASKED if asks else ())]
+    if found.pauses:
+        kept.append("pause_asked")
     if not found.currencies and found.currency is None:
         kept.append("currency")
-    if found.pauses or definition.past_due_days:
-        priced = _runs(st, facts, definition, found, priced, kept, key)
 
-    carried = [*params, *extras]
-    lags = [f"lag({column}) OVER item AS prev_{column}" for column in carried]
+    beside = {f"prev_{column}": f"lag({column}) OVER item" for column in [*params, *extras, *runs]}
+    if found.breaks:
+        beside["next_at"] = "lead(ts) OVER item"
+    if asks:
+        beside |= {f"next_{column}": d.next_known(column, "item") for column in _ASKED}
+    lags = ", ".join(f"{sql} AS {column}" for column, sql in beside.items())
     timeline = st.step(
         "item_timeline",
-        f"SELECT {', '.join(kept)}, {', '.join(lags)}"
-        + (", lead(ts) OVER item AS next_at" if found.breaks else "")
-        + f" FROM {priced} WINDOW item AS (PARTITION BY {key} ORDER BY ts)",
+        f"SELECT {', '.join(kept)}, {lags} FROM {priced} WINDOW item AS (PARTITION BY {key} ORDER BY ts)",
         says="each state beside the one before it",
     )
+    columns = [*kept, *beside]
+    if asks:
+        columns = [column for column in columns if column.removeprefix("next_") not in _ASKED]
+        timeline = _left_when_asked(st, timeline, columns)
+    if runs:
+        timeline = _runs(st, facts, definition, found, timeline, columns, key)
     moment = "ts"
     if found.breaks:
         points = []
@@ -426,7 +438,7 @@ def item_events(
             f"SELECT *, ts AS t FROM {timeline} WHERE NOT coalesce({some}, FALSE)\nUNION ALL\n"
             f"SELECT *, {several} AS t FROM {timeline} WHERE {some}"
         )
-        st.step("item_timeline", st.text(timeline), keep=True, says="each state beside the one before it")
+        st.step(timeline, st.text(timeline), keep=True, says="each state beside the one before it")
         timeline = st.step("item_moments", exploded, says="and the instants at which something happens in between")
         moment = "t"
 
@@ -510,23 +522,20 @@ def _break_columns(found: Shape) -> list[str]:
     return columns
 
 
-def _asked_end(dead: str, end: str) -> str:
-    """When an item ends if asking for it is leaving: what this state says, or the next cancellation of the item."""
-    here = f"CASE WHEN {dead} THEN NULL WHEN ({end}) IS NOT NULL THEN coalesce(cancel_requested_at, {end}) END"
-    later = _next_cancellation("cancel_requested_at")
-    return f"CASE WHEN {dead} THEN NULL ELSE coalesce(least({here}, {later}), {here}, {later}) END"
+def _left_when_asked(st: Statement, states: str, columns: Sequence[str]) -> str:
+    """A step in which an item ends when its end was asked for: by the state itself, or by its next cancellation."""
 
+    def first(end: str, asked: str) -> str:
+        return f"coalesce(least({end}, {asked}), {end}, {asked})"
 
-def _asked_actor() -> str:
-    """Who asks for the item's next cancellation, as ACTORS has it."""
-    cases = " ".join(f"WHEN '{k}' THEN {v}" for k, v in ACTORS.items())
-    return f"{_next_cancellation(f'ts * 10 + CASE cancel_actor {cases} ELSE 0 END')} % 10"
-
-
-def _next_cancellation(expression: str) -> str:
-    return (
-        f"min(CASE WHEN status = 'canceled' THEN {expression} END) OVER (PARTITION BY subscription_id, item_id "
-        "ORDER BY ts ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)"
+    replaced = {
+        "actor": "coalesce(nullif(actor, 0), next_asker, 0)",
+        "end_at": f"CASE WHEN rate IS NOT NULL THEN {first('end_at', 'next_asked')} END",
+        "prev_end_at": f"CASE WHEN prev_rate IS NOT NULL THEN {first('prev_end_at', 'coalesce(asked, next_asked)')} END",
+    }
+    found = [f"{replaced[column]} AS {column}" if column in replaced else column for column in columns]
+    return st.step(
+        "timeline_of_asking", f"SELECT {', '.join(found)} FROM {states}", says="who asks to leave is as good as gone"
     )
 
 
@@ -567,70 +576,61 @@ def with_first_payment(st: Statement, facts: Facts, states: str) -> str:
 
 
 def _runs(
-    st: Statement, facts: Facts, definition: Definition, found: Shape, priced: str, kept: Sequence[str], key: str
+    st: Statement, facts: Facts, definition: Definition, found: Shape, states: str, columns: Sequence[str], key: str
 ) -> str:
     """A step that adds what belongs to a run of states: when its pause began and expires, when past due became loss."""
-    flags = []
-    if found.pauses:
-        over = "AND NOT coalesce(lag(resumes_at) OVER item <= ts, FALSE)"
-        flags.append(f"coalesce(lag(pausing) OVER item {over}, FALSE) AS was_pausing")
-    if definition.past_due_days:
-        flags.append("coalesce(lag(overdue) OVER item, FALSE) AS was_overdue")
-    seen = st.step(
-        "priced_in_order",
-        f"SELECT *, {', '.join(flags)} FROM {priced} WINDOW item AS (PARTITION BY {key} ORDER BY ts)",
-        keep=True,
-        says="runs of pausing or past-due states",
-    )
-    touched = " OR ".join((["pausing"] if found.pauses else []) + (["overdue"] if definition.past_due_days else []))
     d = facts.engine.dialect
-    starts = []
-    if found.pauses:
-        starts.append("CASE WHEN pausing AND NOT was_pausing THEN 1 ELSE 0 END AS opens_pause")
-    if definition.past_due_days:
-        starts.append("CASE WHEN overdue AND NOT was_overdue THEN 1 ELSE 0 END AS opens_overdue")
     rows = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
-    numbered = [
-        f"sum({s.split(' AS ')[0]}) OVER (PARTITION BY {key} ORDER BY ts {rows}) AS {s.split(' AS ')[1]}"
-        for s in starts
-    ]
-    runs = st.step("run_numbers", f"SELECT *, {', '.join(numbered)} FROM {seen} WHERE {touched}")
-    computed = []
+    over = f"OVER (PARTITION BY {key} ORDER BY ts"
+    starts, begins, told, empty = [], [], [], list[str]()
+    replaced: dict[str, str] = {}
+    touched = []
     if found.pauses:
-        begin = f"min(pause_asked) OVER (PARTITION BY {key}, opens_pause, pausing ORDER BY ts {rows})"
-        computed.append(f"CASE WHEN pausing THEN {begin} END AS pause_begin")
-    if definition.past_due_days:
-        lost = (
-            f"min(ts) OVER (PARTITION BY {key}, opens_overdue, overdue) + {definition.past_due_days * 86_400_000_000}"
+        goes_on = "prev_pausing AND NOT coalesce(prev_resumes_at <= ts, FALSE)"
+        opens = f"CASE WHEN pausing AND NOT coalesce({goes_on}, FALSE) THEN 1 ELSE 0 END"
+        starts.append(f"sum({opens}) {over} {rows}) AS pause_number")
+        begins.append(
+            f"CASE WHEN pausing THEN min(pause_asked) OVER (PARTITION BY {key}, pause_number, pausing ORDER BY ts {rows}) "
+            "END AS pause_from"
         )
-        computed.append(f"CASE WHEN overdue THEN {lost} END AS overdue_end")
-    begun = st.step("run_starts", f"SELECT *, {', '.join(computed)} FROM {runs}")
-
-    def shown(in_run: bool) -> str:
-        parts = []
-        for column in kept:
-            if column == "pause_from":
-                parts.append("pause_begin AS pause_from" if in_run else "CAST(NULL AS BIGINT) AS pause_from")
-            elif column == "expires":
-                expires = "pause_begin"
-                if definition.pause == "zero":
-                    months = definition.pause_months
-                    expires = d.add_months("pause_begin", months) if months else "CAST(NULL AS BIGINT)"
-                parts.append(f"{expires} AS expires" if in_run else "CAST(NULL AS BIGINT) AS expires")
-            elif column == "end_at" and definition.past_due_days and in_run:
-                parts.append(
-                    "CASE WHEN overdue_end < coalesce(end_at, overdue_end + 1) THEN greatest(overdue_end, ts) ELSE end_at END AS end_at"
-                )
-            elif column == "resumes_at" and in_run:
-                parts.append("CASE WHEN pausing THEN resumes_at END AS resumes_at")
-            elif column == "resumes_at":
-                parts.append("CAST(NULL AS BIGINT) AS resumes_at")
-            else:
-                parts.append(column)
-        return ", ".join(parts)
-
-    sql = f"SELECT {shown(True)} FROM {begun}\nUNION ALL\nSELECT {shown(False)} FROM {seen} WHERE NOT ({touched})"
-    return st.step("states_in_runs", sql)
+        expires = "pause_from"
+        if definition.pause == "zero":
+            months = definition.pause_months
+            expires = d.add_months("pause_from", months) if months else "CAST(NULL AS BIGINT)"
+        told.append(f"CASE WHEN prev_pausing THEN lag(pause_from) {over}) END AS prev_pause_from")
+        shown = {"pause_from": "pause_from", "expires": expires}
+        shown |= {
+            "prev_pause_from": "prev_pause_from",
+            "prev_expires": expires.replace("pause_from", "prev_pause_from"),
+        }
+        replaced |= shown
+        empty = list(shown)
+        touched += ["pausing", "coalesce(prev_pausing, FALSE)"]
+    if definition.past_due_days:
+        opens = "CASE WHEN overdue AND NOT coalesce(prev_overdue, FALSE) THEN 1 ELSE 0 END"
+        starts.append(f"sum({opens}) {over} {rows}) AS overdue_number")
+        days = definition.past_due_days * DAY_US
+        begins.append(
+            f"CASE WHEN overdue THEN min(ts) OVER (PARTITION BY {key}, overdue_number, overdue) + {days} END AS overdue_end"
+        )
+        told.append(f"CASE WHEN prev_overdue THEN lag(overdue_end) {over}) END AS prev_overdue_end")
+        for column in ("end_at", "prev_end_at"):
+            lost = column.replace("end_at", "overdue_end")
+            replaced[column] = f"coalesce(least({lost}, {column}), {lost}, {column})"
+        touched += ["overdue", "coalesce(prev_overdue, FALSE)"]
+    in_run = " OR ".join(touched)
+    st.step(states, st.text(states), keep=True, says="each state beside the one before it")
+    numbered = st.step("run_numbers", f"SELECT *, {', '.join(starts)} FROM {states} WHERE {in_run}")
+    begun = st.step("run_starts", f"SELECT *, {', '.join(begins)} FROM {numbered}")
+    beside = st.step("runs_beside", f"SELECT *, {', '.join(told)} FROM {begun}")
+    names = [*columns, *empty]
+    of_run = ", ".join(f"{replaced[column]} AS {column}" if column in replaced else column for column in names)
+    others = ", ".join([*columns, *(f"CAST(NULL AS BIGINT) AS {column}" for column in empty)])
+    return st.step(
+        "timeline_of_runs",
+        f"SELECT {of_run} FROM {beside}\nUNION ALL\nSELECT {others} FROM {states} WHERE NOT ({in_run})",
+        says="and when its pause began and expires, or past due became loss",
+    )
 
 
 def _value(prefix: str, t: str, found: Shape) -> dict[str, str]:

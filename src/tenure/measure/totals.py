@@ -420,7 +420,7 @@ class Look:
                 f"SELECT w.win, {who}, {own}b.item_seg, CAST(sum(b.net) AS DECIMAL(38,0)) AS net, CAST(sum(b.turned) AS INT) AS turned, "
                 "min_by(b.paying0, b.since) AS paying0, min(b.since) AS since, min_by(b.after - b.net, b.period) AS opening "
                 f"FROM {balances} AS b JOIN windows AS w ON b.period BETWEEN w.first_slice AND w.last_slice "
-                f"GROUP BY w.win, {who}, {own}b.item_seg",
+                f"WHERE b.period >= 0 GROUP BY w.win, {who}, {own}b.item_seg",
             )
         if self.of_customer:
             starts = [(str(i), str(w.first)) for i, w in enumerate(windows)]
@@ -520,14 +520,15 @@ class Look:
         """How often those who were customers at a window's start left, and who came and was gone at its end."""
         st, d = self.st, self.d
         rows = [(str(i), str(w.first), str(w.last)) for i, w in enumerate(windows)]
+        who = ", ".join(f"m.{name}" for name in self.who.split(", "))
         marks = st.step("turnover_windows", d.values(rows, ("win", "first_slice", "last_slice")))
         per = st.step(
             "turns",
-            "SELECT w.win, w.first_slice, m.customer_id, min_by(m.customer0, m.ts) AS was, "
+            f"SELECT w.win, w.first_slice, {who}, min_by(m.customer0, m.ts) AS was, "
             "max_by(m.customer1, m.ts) AS is_now, sum(m.customer0 * (1 - m.customer1)) AS left_times, "
             "max(CASE WHEN m.customer0 = 1 AND m.customer1 = 0 THEN m.ts END) AS last_left "
             f"FROM {self.moved} AS m JOIN {marks} AS w ON m.period BETWEEN w.first_slice AND w.last_slice "
-            "WHERE m.closes = 1 AND m.customer0 <> m.customer1 GROUP BY w.win, w.first_slice, m.customer_id "
+            f"WHERE m.period >= 0 AND m.closes = 1 AND m.customer0 <> m.customer1 GROUP BY w.win, w.first_slice, {who} "
             "HAVING sum(m.customer0 * (1 - m.customer1)) > 0",
             keep=True,
             says="who left in each window, how often, and whether they were customers at its start and end",
