@@ -62,6 +62,8 @@ def differences(answer: Any) -> list[str]:
         where = row["segment"] and tuple(row["segment"].items())
         amount, base, rows = told.get((row["metric"], row["period_start"], where, row["currency"]), (0, 0, 0))
         metric = CATALOGUE[row["metric"]]
+        if metric.opens == "parts":  # made of two other numbers, each of which opens
+            continue
         top = row["value"] if row["numerator"] is None else row["numerator"]
         minor = Fraction(1, 1_000_000 * 10 ** exponent(row["currency"])) if row["currency"] else Fraction(1)
         parts = [(Fraction(amount), top * (minor if row["unit"] == "money" or metric.money_parts else 1))]

@@ -195,7 +195,7 @@ def _figures(shop: Workspace, month: date, profile: str | None, currency: str | 
         if reporting is None:
             continue
         answer = shop.metrics(
-            *CATALOGUE,
+            *(name for name, metric in CATALOGUE.items() if not metric.needs),
             since=f"{month:%Y-%m}",
             profile=profile,
             currency=reporting,
@@ -590,7 +590,8 @@ def _asked(
     """Every figure of a month by (metric, currency), exact; opening as closed where it shall begin with the books."""
     from tenure.measure.answers import Question, ask
 
-    question = Question(tuple(CATALOGUE), month, add_months(month, 1), "month", (), currency, False)
+    names = tuple(name for name, metric in CATALOGUE.items() if not metric.needs)
+    question = Question(names, month, add_months(month, 1), "month", (), currency, False)
     answer = ask(facts, definition, question)
     answer = reconciled(shop, answer) if with_books else answer
     rows = answer.rows(exact=True)

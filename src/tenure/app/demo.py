@@ -11,6 +11,8 @@ from tenure.app import workspace
 # Told with every step: (what is being done, how much of it is done, of how much).
 Progress = Callable[[str, int, int], None]
 NAME = "Made-up Company"
+# Most of its customers try for some weeks before they pay, so the month before paid for them.
+EXTRA = "made_up = true\nspend_lag_months = 1\n"
 
 
 def run(
@@ -30,7 +32,7 @@ def run(
 
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    settings_file.write(path, company=NAME, timezone="UTC", currency="USD", extra="made_up = true\n")
+    settings_file.write(path, company=NAME, timezone="UTC", currency="USD", extra=EXTRA)
     shop = workspace.open(path)
     files = write(
         Company(customers=customers, seed=seed),

@@ -20,6 +20,7 @@ TEMPLATE = """\
 # profile = "tenure"              # which definition of churn
 # margin = 0.80                   # gross margin, for lifetime value
 # discount_rate = 0.10            # a year, for lifetime value
+# spend_lag_months = 0            # how long before customers come the money was spent that won them
 # engine = "duckdb"               # or "spark"
 # memory_limit = "4GB"            # of DuckDB
 
@@ -46,11 +47,13 @@ class Settings:
     profile: str = "tenure"
     margin: float = 0.8
     discount_rate: float = 0.1
+    spend_lag_months: int = 0
     engine: str = "duckdb"
     memory_limit: str | None = None
     made_up: bool = False
     definition: dict[str, Any] = field(default_factory=dict)
     targets: dict[str, float] = field(default_factory=dict)
+    told: tuple[str, ...] = ()  # the settings that the file makes; all others are the defaults
 
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
@@ -60,6 +63,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "profile": str,
     "margin": (int, float),
     "discount_rate": (int, float),
+    "spend_lag_months": int,
     "engine": str,
     "memory_limit": str,
     "made_up": bool,
@@ -106,13 +110,27 @@ def read(folder: Path) -> Settings:
             raise BadConfiguration(f"{path}: {UnknownName.of('setting', key, _TYPES)}")
         if not isinstance(value, _TYPES[key]) or (isinstance(value, bool) and key != "made_up"):
             raise BadConfiguration(f"{path}: {key} = {value!r} is of the wrong type")
-    settings = Settings(**raw)
+    settings = Settings(**raw, told=tuple(raw))
     try:
         zone(settings.timezone)
     except TenureError as error:
         raise BadConfiguration(f"{path}: {error}") from error
     if settings.currency is not None and not is_currency(settings.currency):
         raise BadConfiguration(f"{path}: currency = '{settings.currency}' is not an ISO 4217 code such as USD or THB")
+    if not 0 < settings.margin <= 1:
+        raise BadConfiguration(
+            f"{path}: margin = {settings.margin} is no gross margin: write it as a share above 0 and at most 1, "
+            "such as 0.80 for 80 %"
+        )
+    if not 0 <= settings.discount_rate <= 1:
+        raise BadConfiguration(
+            f"{path}: discount_rate = {settings.discount_rate} is no yearly rate: write it as a share from 0 to 1, "
+            "such as 0.10 for 10 % a year"
+        )
+    if not 0 <= settings.spend_lag_months <= 24:
+        raise BadConfiguration(
+            f"{path}: spend_lag_months = {settings.spend_lag_months}: give whole months from 0 to 24"
+        )
     for name, target in settings.targets.items():
         if isinstance(target, bool) or not isinstance(target, int | float):
             raise BadConfiguration(f"{path}: the target of {name} must be a number, not {target!r}")

@@ -131,6 +131,8 @@ def metric_of(text: str) -> Metric:
     ours = name if name in CATALOGUE else _METRICS.get(name) or titles.get(name)
     if ours is None:
         raise ValueError(f"no metric called '{text}'; `tenure metrics --list` shows them all")
+    if CATALOGUE[ours].needs:
+        raise ValueError(f"{ours} rests on assumptions too; compare what it is made of, such as arpa and churn rates")
     return CATALOGUE[ours]
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tenure.measure.lifetimes import Lives
     from tenure.measure.orders import OrderHistory
     from tenure.measure.reconciling import Reconciled
+    from tenure.measure.worth import Assumptions
 
 T = TypeVar("T")
 
@@ -96,6 +97,14 @@ class Workspace:
         from tenure.measure.definition import named
 
         return named(profile or self.settings.profile, self.settings.definition, self.settings.profile)
+
+    @property
+    def assumptions(self) -> Assumptions:
+        """What no fact tells and the settings do: margin, discount rate, and the lag of spend."""
+        from tenure.measure.worth import Assumptions
+
+        chosen = self.settings
+        return Assumptions.of(chosen.margin, chosen.discount_rate, chosen.spend_lag_months)
 
     def known_before(self, known_on: str | datetime | None = None) -> datetime:
         """The exclusive end of what is known: of a day, month or year the whole of it; by default now."""
@@ -181,7 +190,7 @@ class Workspace:
         reporting = currency or self.settings.currency
         if reporting is not None:
             reporting = None if reporting.lower() == "each" else reporting.upper()
-        question = Question(tuple(names), first, after, period, by, reporting, intervals)
+        question = Question(tuple(names), first, after, period, by, reporting, intervals, assumed=self.assumptions)
         instead = "`tenure cohorts` shows who buys again, `tenure report` tells of revenue, buyers and repeat purchases"
         hides = "mrr_correction" in names and "mrr_opening" not in names
 

@@ -37,7 +37,7 @@ s04,Dana,team,60,USD,month,,2026-04-16,,,
 s05,Eve,team,1200,USD,year,,2025-03-01,,,
 s06,Finn,basic,20,EUR,month,,2025-03-07,,,
 s07,Gan,basic,20,USD,month,,2025-04-02,2026-04-20,dunning,
-s08,Hugo,pro,50,USD,month,,2025-05-05,2026-02-10,customer,not_used
+s08,Hugo,pro,50,USD,month,,2025-05-05,2025-07-10,customer,not_used
 s09,Hugo,pro,50,USD,month,,2026-05-12,,,
 s10,Iris,pro,50,USD,month,,2025-06-01,2026-04-08,,
 s10,Iris,pro,50,USD,month,paused,2026-04-08,2026-06-08,,
@@ -53,6 +53,13 @@ day,currency,per_usd
 2026-04-01,EUR,0.92
 2026-05-01,EUR,0.90
 2026-06-01,EUR,0.88
+"""
+SPEND = """\
+period_start,period_end,channel,kind,amount,currency
+2026-04-01,2026-05-01,ads,media,240,USD
+2026-05-01,2026-06-01,ads,media,180,USD
+2026-05-01,2026-06-01,events,travel,120,EUR
+2026-06-01,2026-07-01,ads,media,300,USD
 """
 SINCE, UNTIL = "2026-04", "2026-06"
 
@@ -74,12 +81,17 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "How fast do they leave?": (
         "customer_churn_rate", "customer_churn_rate_monthly", "customer_churn_rate_annual", "involuntary_churn_share",
     ),
+    "What is a customer worth, and what does winning one cost?": (
+        "ltv", "ltv_simple", "ltv_revenue", "ltv_six_months", "ltv_arrears", "ltv_discounted", "cac", "cac_payback",
+        "cac_payback_churn_adjusted", "ltv_to_cac", "ltv_simple_to_cac",
+    ),
 }  # fmt: skip
 
 UNITS = {
     "money": "money, in major units of the currency (a decimal text in JSON)",
     "rate": "a fraction: 0.08 is 8 %",
     "ratio": "a plain number",
+    "months": "months, a plain number",
     "count": "a whole number",
 }
 GRAINS = {
@@ -93,6 +105,8 @@ BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": "
 _WILSON = "95 %, Wilson: the numerator is a subset of the denominator"
 _EFFECTIVE = "95 %, Wilson at the effective number of customers, (sum of m)² / sum of m²"
 _RATIO = "95 %, the linearised ratio of sums over those who paid at the start: what a bootstrap of them tends to"
+_MEAN_LIFE = "95 %, of the restricted mean (Klein & Moeschberger): how long they stay is estimated, arpa is counted"
+_OF_CHURN = "95 %, from the two ends of the churn rate's (Wilson): arpa is counted"
 INTERVALS = {
     "customer_churn_rate": _WILSON,
     "customer_churn_rate_monthly": f"{_WILSON}; its two ends are converted like the rate",
@@ -104,6 +118,10 @@ INTERVALS = {
     "grr_12m": _EFFECTIVE,
     "nrr": _RATIO,
     "nrr_12m": _RATIO,
+    "ltv": _MEAN_LIFE,
+    "ltv_to_cac": f"{_MEAN_LIFE}; cac is counted",
+    **dict.fromkeys(("ltv_simple", "ltv_revenue", "ltv_arrears", "ltv_discounted"), _OF_CHURN),
+    "ltv_simple_to_cac": f"{_OF_CHURN}; cac is counted",
 }
 
 # Where others count differently, from their published help pages (2026); the same name then means another number.
@@ -143,6 +161,13 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "**Baremetrics** looks back 30 days whatever the month's length.",
     ),
     "net_mrr_churn_rate": ("**Baremetrics** subtracts expansion alone, **ChartMogul** reactivation too, as here.",),
+    "ltv": (
+        "**ChartMogul** divides ARPA by the mean customer churn rate of the six months before: `ltv_six_months`, "
+        "revenue and not margin.",
+        "**ProfitWell** divides ARPU by 1 - retention and smooths both.",
+    ),
+    "ltv_six_months": ("**ChartMogul** calls this lifetime value; it shows none where nobody left.",),
+    "ltv_simple": ("**Polar** shows 0 where nobody left, **ChartMogul** and this page nothing.",),
     "customers": (
         "**Stripe** counts nobody on a free plan: who moves to one has churned there, and is still a customer here.",
     ),
@@ -169,11 +194,11 @@ _PERIOD = Period(midnight(_APRIL, zone("UTC")), midnight(_MAY, zone("UTC")), _AP
 
 
 def example(folder: Path) -> Workspace:
-    """The example company in a new workspace: its subscriptions and rates, reported in US dollars."""
+    """The example company in a new workspace: its subscriptions, rates and spend, reported in US dollars."""
     from tenure import open
 
     shop = open(folder, create=True, currency="USD")
-    for table, text in (("subscriptions", SUBSCRIPTIONS), ("rates", RATES)):
+    for table, text in (("subscriptions", SUBSCRIPTIONS), ("rates", RATES), ("spend", SPEND)):
         file = folder / f"{table}.csv"
         file.write_text(text, encoding="utf-8")
         (report,) = shop.load(table, file)
@@ -335,12 +360,21 @@ def index_page() -> str:
         RATES.rstrip("\n"),
         "```",
         "",
+        "And this is what was spent to win customers:",
+        "",
+        "<!-- file: spend.csv -->",
+        "```csv",
+        SPEND.rstrip("\n"),
+        "```",
+        "",
         "```console",
         "$ tenure init shop --currency USD",
         "...",
         "$ tenure -w shop load subscriptions subscriptions.csv",
         "...",
         "$ tenure -w shop load rates rates.csv",
+        "...",
+        "$ tenure -w shop load spend spend.csv",
         "...",
         f"$ tenure -w shop metrics mrr customers customer_churn_rate --from {SINCE} --to {UNTIL} --format csv",
         "metric,profile,period_start,period_end,segment,currency,unit,value,low,high,numerator,denominator,n,reason",

@@ -54,6 +54,15 @@ class Period:
         return label(self.first, self.grain)
 
 
+def months_of(period: Period) -> float:
+    """How many months a period has: calendar months where it begins and ends with one, else days of a 365-day year."""
+    if period.grain in PER_YEAR:
+        return 12.0 / PER_YEAR[period.grain]
+    if period.first.day == period.after.day == 1:
+        return 12.0 * (period.after.year - period.first.year) + period.after.month - period.first.month
+    return (period.after - period.first).days * 12 / 365
+
+
 def label(first: date, grain: str) -> str:
     """The name of the period of `grain` that begins on day `first`."""
     if grain == "year":
@@ -142,8 +151,16 @@ def whole(text: str, tz: ZoneInfo) -> Span:
     return Span(midnight(first, tz), midnight(after, tz))
 
 
+STRETCH = "stretch"  # the grain of one period of any length
+
+
 def periods(first: date, after: date, grain: str, tz: ZoneInfo) -> list[Period]:
-    """The periods of `grain` that cover the days [first, after), whole: the first one begins at or before `first`."""
+    """The periods of `grain` that cover the days [first, after), whole: the first one begins at or before `first`.
+
+    With the grain STRETCH the days are one period as they are.
+    """
+    if grain == STRETCH and first < after:
+        return [Period(midnight(first, tz), midnight(after, tz), first, after, grain)]
     if grain not in GRAINS:
         raise BadPeriod(f"'{grain}' is not a period; use one of {', '.join(GRAINS)}")
     if first >= after:

@@ -21,6 +21,7 @@ from tenure.measure.definition import Definition
 from tenure.measure.figures import Figures, Retention
 from tenure.measure.gathering import gather
 from tenure.measure.segments import resolve
+from tenure.measure.worth import ASSUMED, Assumptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which metrics, over which days, per which period, by which columns, in which currency."""
+    """Which metrics, over which days, per which period, by which columns, in which currency, under what assumptions."""
 
     names: tuple[str, ...]
     first: date
@@ -37,6 +38,7 @@ class Question:
     by: tuple[str, ...] = ()
     currency: str | None = None
     intervals: bool = True
+    assumed: Assumptions = ASSUMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Cell:
     denominator: Fraction | None
     n: int | None
     reason: str
+    times: Fraction | None = None  # see catalogue.Value
 
     def major(self, amount: Fraction | None) -> Decimal | None:
         """An exact amount of money as a Decimal in major units, rounded half-even to the currency's digits."""
@@ -85,13 +88,18 @@ class Answer:
         """One dict per number, as the command line's JSON has them.
 
         Money in major units as Decimal, rates as float, counts as int; with `exact`, Fractions of 10^-6 minor units
-        (money) or of one (rates, counts).
+        (money) or of one (rates, counts), ends of intervals as floats of the same.
         """
         found = []
         for cell in self.cells:
             value, numerator, denominator = cell.value, cell.numerator, cell.denominator
             shown: dict[str, Any] = {"value": value, "numerator": numerator, "denominator": denominator}
             unit = cell.metric.unit
+            shown["low"], shown["high"] = cell.low, cell.high
+            if unit == "money":
+                for end in ("low", "high"):
+                    if shown[end] is not None:
+                        shown[end] = shown[end] / SCALE if exact else cell.major(Fraction(shown[end]))
             if exact:
                 if unit == "money":
                     shown["value"] = None if value is None else value / SCALE
@@ -119,8 +127,8 @@ class Answer:
                     "currency": cell.currency,
                     "unit": unit,
                     "value": shown["value"],
-                    "low": cell.low,
-                    "high": cell.high,
+                    "low": shown["low"],
+                    "high": shown["high"],
                     "numerator": shown["numerator"],
                     "denominator": shown["denominator"],
                     "n": cell.n,
@@ -221,9 +229,13 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
         segment=resolve(facts, question.by),
         currency=question.currency,
         year_back=any(metric.looks_back for metric in wanted),
-        rates=any(metric.unit == "rate" for metric in wanted),
+        rates=any(metric.unit == "rate" or "churn" in metric.needs for metric in wanted),
         renewals=any(metric.opens == "due" for metric in wanted),
     )
+    if needs := {need for metric in wanted for need in metric.needs}:
+        from tenure.measure.lifetime_value import fill
+
+        fill(facts, definition, there, question.assumed, needs, question.currency)
     found, segment = there.found, there.segment
     segments = sorted({key[1] for key in found}) if segment else [""]
     cells = []
@@ -235,6 +247,7 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
                     if figures is None and (i, seg, None) in found:
                         # Nobody was ever billed in this currency here.
                         figures = Figures(period, seg, currency, definition=definition)
+                        figures.worth = found[i, seg, None].worth
                     if figures is None:
                         continue
                     if segment and _is_empty(found, i, seg):
@@ -256,6 +269,7 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
                             value.denominator,
                             value.n,
                             reason,
+                            value.times,
                         )
                     )
     return Answer(question, definition, cells, there.statements, facts, _notes(facts))

@@ -176,6 +176,8 @@ def bridge(
     progress is told how many combinations of how many are done.
     """
     what = metric(name)
+    if what.needs:
+        raise BadInput(f"{name} rests on assumptions too; bridge what it is made of, arpa or customer_churn_rate")
     statements: list[str] = []
     lines = _lines(before, after)
     engine = [line for line in lines if any(CHOICES[choice].engine for choice in lines[line])]

@@ -12,11 +12,13 @@ from fractions import Fraction
 
 from tenure.errors import UnknownName
 from tenure.kernel import stats
-from tenure.kernel.time import PER_YEAR
+from tenure.kernel.time import months_of
+from tenure.measure import worth
 from tenure.measure.currencies import SCALE
 from tenure.measure.figures import Figures, Retention
 
 MOVEMENTS = "docs/explanation/movements.md"
+WORTH = "docs/how-to/what-churn-costs.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,17 @@ class Value:
     denominator: Fraction | None = None
     n: int | None = None
     reason: str = ""
+    times: Fraction | None = None  # of a value per head: how many months of a customer's MRR it makes of it
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One metric of the catalogue.
 
-    unit: money, rate (a fraction), ratio or count. grain: `state` (at the period's end), `flow` (within it) or `cohort`
-    (two instants compared). money_parts: numerator and denominator are money. customers: how to list who is in it.
+    unit: money, rate (a fraction), ratio, months or count. grain: `state` (at the period's end), `flow` (within it) or
+    `cohort` (two instants compared). money_parts: numerator and denominator are money. opens: how to list who is in it.
+    needs: what it is made of beside a period's sums (churn, lifetime, six_months, spend, and with them the margin);
+    such a number rests on assumptions, so it is neither closed with a month nor bridged.
     """
 
     name: str
@@ -53,11 +58,17 @@ class Metric:
     money_parts: bool = False
     looks_back: bool = False
     family: str = "subscriptions"
+    needs: tuple[str, ...] = ()
+
+    @property
+    def per_head(self) -> bool:
+        """Whether it is money divided by a number of customers."""
+        return self.name == "arpa" or self.opens in ("times", "spend")
 
     @property
     def of_money(self) -> bool:
         """Whether the value depends on a currency."""
-        return self.unit == "money" or self.money_parts
+        return self.unit == "money" or self.money_parts or self.opens == "parts"
 
 
 def _amount(total: int | Fraction, f: Figures) -> Value:
@@ -179,7 +190,7 @@ def _converted(per_year: float) -> Callable[[Figures], Value]:
         found = _customer_churn(f)
         if found.value is None:
             return found
-        per_period = 365 / f.definition.window_days if f.definition.window_days else PER_YEAR[f.period.grain]
+        per_period = 365 / f.definition.window_days if f.definition.window_days else 12.0 / months_of(f.period)
         power = per_period / per_year
 
         def convert(rate: float | None) -> float | None:
@@ -298,6 +309,116 @@ def _involuntary(f: Figures) -> Value:
     )
 
 
+# ------------------------------------------------------------------------------------- what a customer is worth
+
+
+def _monthly_churn(f: Figures) -> Value:
+    """The customer churn rate of a month: exactly the month's, or the period's converted."""
+    return _customer_churn(f) if f.period.grain == "month" and not f.definition.window_days else _converted(12.0)(f)
+
+
+def _heads(f: Figures) -> Value:
+    """ARPA, where anybody pays in this currency."""
+    found = _arpa(f)
+    if found.value == 0:
+        return Value(None, numerator=Fraction(0), denominator=Fraction(0), n=0, reason="nobody pays")
+    return found
+
+
+def _times(f: Figures, times: Fraction | None, low: float | None, high: float | None, reason: str) -> Value:
+    """ARPA so many times over; without a factor nothing, with the reason."""
+    arpa = _heads(f)
+    if arpa.value is None or arpa.denominator is None or arpa.numerator is None:
+        return arpa
+    if times is None:
+        return Value(None, n=arpa.n, reason=reason)
+    of_one = float(arpa.value)
+    if low is None or high is None:
+        low = high = None
+    else:
+        low, high = of_one * low, of_one * high
+    return Value(arpa.value * times, low, high, arpa.numerator * times, arpa.denominator, arpa.n, reason, times)
+
+
+def _ltv(f: Figures) -> Value:
+    life, margin = f.worth.lifetime, f.worth.assumed.margin
+    if life.months is None:
+        return _times(f, None, None, None, life.reason)
+    low, high = ((None if limit is None else float(margin) * limit) for limit in (life.low, life.high))
+    return _times(f, margin * life.months, low, high, life.reason)
+
+
+def _of_churn(times: Callable[[Figures, Fraction], Fraction | None]) -> Callable[[Figures], Value]:
+    """ARPA times what a churn rate makes of it; its interval comes from the two ends of the rate's."""
+
+    def compute(f: Figures) -> Value:
+        churn = _monthly_churn(f)
+        if churn.value is None:
+            return _times(f, None, None, None, churn.reason)
+        factor = times(f, churn.value)
+        if factor is None:
+            return _times(f, None, None, None, worth.NO_CHURN)
+        ends = [None if not end or end >= 1 else times(f, Fraction(end)) for end in (churn.high, churn.low)]
+        low, high = (None if end is None else float(end) for end in ends)
+        return _times(f, factor, low, high, churn.reason)
+
+    return compute
+
+
+def _ltv_six_months(f: Figures) -> Value:
+    recent = f.worth.recent_churn
+    if recent is None:
+        return _times(f, None, None, None, f.worth.recent_reason)
+    return _times(f, worth.simple(Fraction(1), recent), None, None, "" if recent > 0 else worth.NO_CHURN)
+
+
+_ltv_simple = _of_churn(lambda f, churn: worth.simple(f.worth.assumed.margin, churn))
+
+
+def _cac(f: Figures) -> Value:
+    spend, new = f.worth.spend, f.events["new"]
+    if spend is None:
+        return Value(None, reason=f.worth.spend_reason)
+    if not new:
+        return Value(None, numerator=spend, denominator=Fraction(0), n=0, reason="nobody became a customer")
+    return Value(spend / new, None, None, spend, Fraction(new), new, f.worth.spend_reason)
+
+
+def _payback(adjusted: bool) -> Callable[[Figures], Value]:
+    def compute(f: Figures) -> Value:
+        cac, arpa = _cac(f), _heads(f)
+        if cac.value is None or arpa.value is None:
+            return Value(None, reason=cac.reason if cac.value is None else arpa.reason)
+        monthly = arpa.value * f.worth.assumed.margin
+        if not adjusted:
+            return Value(worth.payback(cac.value, monthly), n=cac.n, reason=cac.reason)
+        churn = _monthly_churn(f)
+        if churn.value is None:
+            return Value(None, n=cac.n, reason=churn.reason)
+        if churn.value > 1:
+            return Value(None, n=cac.n, reason="more left than were there at the start")
+        months = worth.payback_with_churn(cac.value, monthly, churn.value)
+        if months is None:
+            return Value(None, n=cac.n, reason="at this churn winning a customer is never paid back")
+        return Value(Fraction(months), n=cac.n, reason=cac.reason)
+
+    return compute
+
+
+def _to_cac(value: Callable[[Figures], Value]) -> Callable[[Figures], Value]:
+    def compute(f: Figures) -> Value:
+        cac, ltv = _cac(f), value(f)
+        if cac.value is None or ltv.value is None:
+            return Value(None, reason=cac.reason if cac.value is None else ltv.reason)
+        if not cac.value:
+            return Value(None, n=cac.n, reason="winning customers cost nothing, so there is no ratio")
+        low, high = ((None if end is None else end / float(cac.value)) for end in (ltv.low, ltv.high))
+        reason = "; ".join(dict.fromkeys(filter(None, (cac.reason, ltv.reason))))
+        return Value(ltv.value / cac.value, low, high, n=cac.n, reason=reason)
+
+    return compute
+
+
 def _m(
     name: str,
     title: str,
@@ -309,7 +430,7 @@ def _m(
     better: str,
     opens: str,
     source: str = MOVEMENTS,
-    **more: bool,
+    **more: bool | tuple[str, ...],
 ) -> Metric:
     return Metric(name, title, question, unit, grain, formula, source, better, compute, opens, **more)  # type: ignore[arg-type]
 
@@ -732,6 +853,149 @@ _METRICS = (
         _involuntary,
         "lower",
         "event:churned",
+    ),
+    _m(
+        "ltv",
+        "Lifetime value",
+        "What gross margin does a customer bring while staying, within five years?",
+        "money",
+        "state",
+        "margin x arpa x mean months a customer stays within the first 60 (area under the survival curve)",
+        _ltv,
+        "higher",
+        "times",
+        WORTH,
+        needs=("lifetime",),
+    ),
+    _m(
+        "ltv_simple",
+        "Lifetime value, one over churn",
+        "What would that be if everybody left at one rate for ever?",
+        "money",
+        "state",
+        "margin x arpa / customer_churn_rate_monthly",
+        _ltv_simple,
+        "higher",
+        "times",
+        WORTH,
+        needs=("churn",),
+    ),
+    _m(
+        "ltv_revenue",
+        "Lifetime revenue, one over churn",
+        "And of revenue, before what serving them costs?",
+        "money",
+        "state",
+        "arpa / customer_churn_rate_monthly",
+        _of_churn(lambda f, churn: worth.simple(Fraction(1), churn)),
+        "higher",
+        "times",
+        WORTH,
+        needs=("churn",),
+    ),
+    _m(
+        "ltv_six_months",
+        "Lifetime revenue, six months' churn",
+        "And with the churn of the last half-year instead of one month's?",
+        "money",
+        "state",
+        "arpa / mean of customer_churn_rate of the six months before the period",
+        _ltv_six_months,
+        "higher",
+        "times",
+        WORTH,
+        needs=("six_months",),
+    ),
+    _m(
+        "ltv_arrears",
+        "Lifetime value, paid in arrears",
+        "And if a month is paid at its end, by those who are still there?",
+        "money",
+        "state",
+        "margin x arpa x (1 - c) / c, c = customer_churn_rate_monthly",
+        _of_churn(lambda f, churn: worth.in_arrears(f.worth.assumed.margin, churn)),
+        "higher",
+        "times",
+        WORTH,
+        needs=("churn",),
+    ),
+    _m(
+        "ltv_discounted",
+        "Lifetime value, discounted",
+        "And if money of later is worth less?",
+        "money",
+        "state",
+        "margin x arpa x (1 + d) / (c + d), c = customer_churn_rate_monthly, d = (1 + discount_rate) ^ (1/12) - 1",
+        _of_churn(lambda f, churn: worth.discounted(f.worth.assumed.margin, churn, f.worth.assumed.discount_rate)),
+        "higher",
+        "times",
+        WORTH,
+        needs=("churn",),
+    ),
+    _m(
+        "cac",
+        "Customer acquisition cost",
+        "What does it cost to win a customer?",
+        "money",
+        "flow",
+        "spend of the period (spend_lag_months earlier) / customers_new",
+        _cac,
+        "lower",
+        "spend",
+        WORTH,
+        needs=("spend",),
+    ),
+    _m(
+        "cac_payback",
+        "CAC payback",
+        "After how many months has a customer who stays brought that in?",
+        "months",
+        "state",
+        "cac / (margin x arpa)",
+        _payback(adjusted=False),
+        "lower",
+        "parts",
+        WORTH,
+        needs=("spend",),
+    ),
+    _m(
+        "cac_payback_churn_adjusted",
+        "CAC payback, churn-adjusted",
+        "And when some of them leave on the way?",
+        "months",
+        "state",
+        "first whole month n with margin x arpa x (1 - (1 - c)^n) / c >= cac, c = customer_churn_rate_monthly",
+        _payback(adjusted=True),
+        "lower",
+        "parts",
+        WORTH,
+        needs=("spend", "churn"),
+    ),
+    _m(
+        "ltv_to_cac",
+        "LTV to CAC",
+        "How often over does a customer pay back what winning one costs?",
+        "ratio",
+        "state",
+        "ltv / cac",
+        _to_cac(_ltv),
+        "higher",
+        "parts",
+        WORTH,
+        needs=("lifetime", "spend"),
+    ),
+    _m(
+        "ltv_simple_to_cac",
+        "LTV to CAC, one over churn",
+        "And with the simple lifetime value?",
+        "ratio",
+        "state",
+        "ltv_simple / cac",
+        _to_cac(_ltv_simple),
+        "higher",
+        "parts",
+        WORTH,
+        needs=("churn", "spend"),
     ),
 )
 

@@ -16,6 +16,7 @@ from tenure.kernel.time import Period
 from tenure.lake.portable import day_number
 from tenure.measure.currencies import SCALE, Conversion, day_before
 from tenure.measure.definition import BASE, Definition, profile
+from tenure.measure.worth import Worth
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -82,6 +83,7 @@ class Figures:
     windows: dict[int, Figures] = field(default_factory=dict)  # by days before the end: what churn rates see
     kept_alone: Retention | None = None  # kept, of each subscription
     due: tuple[int, int] | None = None  # customers due for renewal in the period, and how many of them are lost
+    worth: Worth = field(default_factory=Worth)  # what lifetime value and acquisition are made of, where asked for
 
     def flow(self, kind: str) -> int:
         """A movement as shown: losses positive."""

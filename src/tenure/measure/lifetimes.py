@@ -8,6 +8,7 @@ completed. See docs/explanation/survival.md.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -21,7 +22,7 @@ from tenure.measure import states
 from tenure.measure.cohorts import history, nothing_known
 from tenure.measure.definition import Definition
 from tenure.measure.movements import movements
-from tenure.measure.segments import members, resolve
+from tenure.measure.segments import Segment, members, resolve
 
 UNITS = ("month", "day")
 # If nobody left in a stretch in which so small a chance says somebody should have, its leavers are missing.
@@ -54,28 +55,44 @@ def exposure_start(facts: Facts, definition: Definition, until: date) -> tuple[d
     span = history(facts)
     if span is None or until <= span[0]:
         return None, False
-    st, moved = _moved(facts, definition, span[0], until)
-    sql = st.render(
-        "SELECT min(lost_day) AS first_loss, max(lost_day) AS last_loss, count(lost_day) AS losses, count(*) AS customers, "
-        f"min(start_day) AS began FROM {_spells(st, facts, moved, '')}"
+    return _exposures(facts, definition, span[0], [until])[0]
+
+
+def _exposures(
+    facts: Facts, definition: Definition, first: date, ends: Sequence[date]
+) -> list[tuple[date | None, bool]]:
+    """exposure_start as seen on each of several days, by one look at the movements."""
+    st, moved = _moved(facts, definition, first, max(ends))
+    spells = st.step("all_spells", f"SELECT * FROM {_spells(st, facts, moved, '')}", keep=True)
+    rows = [(str(i), f"CAST({day_number(end)} AS BIGINT)") for i, end in enumerate(ends)]
+    marks = st.step("ends", facts.engine.dialect.values(rows, ("seen", "end_day")), keep=True)
+    lost = "CASE WHEN lost_day < end_day THEN lost_day END"
+    seen = st.step(
+        "losses_seen",
+        f"SELECT seen, end_day, min({lost}) AS first_loss, max({lost}) AS last_loss, count({lost}) AS losses, "
+        f"count(*) AS customers FROM {spells} JOIN {marks} ON start_day < end_day GROUP BY seen, end_day",
     )
-    row = facts.engine.table(sql).to_pylist()[0]
-    if not row["losses"]:
+    lived = "least(coalesce(s.lost_day, e.end_day), e.end_day)"
+    sql = st.render(
+        "SELECT e.seen, e.first_loss, e.last_loss, e.losses, e.customers, "
+        f"CAST(sum(greatest(least(e.first_loss, {lived}) - s.start_day, 0)) AS DOUBLE) AS before, "
+        f"CAST(sum(greatest({lived} - greatest(s.start_day, e.first_loss), 0)) AS DOUBLE) AS later "
+        f"FROM {spells} AS s JOIN {seen} AS e ON s.start_day < e.end_day "
+        "GROUP BY e.seen, e.first_loss, e.last_loss, e.losses, e.customers"
+    )
+    told = {row["seen"]: row for row in facts.engine.table(sql).to_pylist()}
+    return [_exposure(told.get(i)) for i in range(len(ends))]
+
+
+def _exposure(row: dict[str, Any] | None) -> tuple[date | None, bool]:
+    if row is None or not row["losses"]:
         return None, False
-    first, end = int(row["first_loss"]), day_number(until)
+    first = int(row["first_loss"])
     if first == int(row["last_loss"]) and row["losses"] > 1 and row["customers"] > row["losses"]:
         return add_months(from_day_number(first), -1), True
-    st, moved = _moved(facts, definition, span[0], until)
-    spells = _spells(st, facts, moved, "")
-    lived = f"least(coalesce(lost_day, {end}), {end})"
-    sql = st.render(
-        f"SELECT CAST(sum(greatest(least({first}, {lived}) - start_day, 0)) AS DOUBLE) AS before, "
-        f"CAST(sum(greatest({lived} - greatest(start_day, {first}), 0)) AS DOUBLE) AS later FROM {spells}"
-    )
-    lives = facts.engine.table(sql).to_pylist()[0]
-    if not lives["later"] or not lives["before"]:
+    if not row["later"] or not row["before"]:
         return None, False
-    expected = row["losses"] / lives["later"] * lives["before"]
+    expected = row["losses"] / row["later"] * row["before"]
     return (from_day_number(first), False) if math.exp(-expected) < SURVIVORS_ONLY else (None, False)
 
 
@@ -102,19 +119,76 @@ def lives(
     if until <= span[0]:
         raise BadInput(f"history begins on {span[0]}; ask for lives up to a later day than {until}")
     segment = resolve(facts, by)
-    if segment is not None and (segment.of_item or segment.bands):
+    if segment is not None and not follows_lives(segment):
         raise BadInput("lives are split by what belongs to the customer: a column of customers or a trait")
-    st, moved = _moved(facts, definition, span[0], until)
+    rows, sql = _ended(facts, definition, span[0], [(until, since)], unit, segment)
+    found = []
+    for value in sorted({row["seg"] for row in rows}):
+        mine = [row for row in rows if row["seg"] == value]
+        found.append(_lives(mine, segment.read(value) if segment else None, unit, since, snapshot, sql))
+    return found
+
+
+def follows_lives(segment: Segment) -> bool:
+    """Whether a whole life belongs to one value of the segment: what items are, tenure and size do not."""
+    return not (segment.of_item or segment.bands)
+
+
+def lives_until(
+    facts: Facts, definition: Definition, ends: Sequence[date], segment: Segment | None
+) -> tuple[dict[tuple[int, str], Lives], str]:
+    """The lives in months as seen on each of several days, by (place of the day, segment's text), and the statement.
+
+    As `lives` with the exposure that `exposure_start` finds on each day, by two looks at the movements in all. A day
+    before all history, and a segment nobody was in, have none.
+    """
+    span = history(facts)
+    asked = [(i, end) for i, end in enumerate(ends) if span is not None and end > span[0]]
+    if span is None or not asked:
+        return {}, ""
+    exposed = _exposures(facts, definition, span[0], [end for _, end in asked])
+    marks = [(end, since) for (_, end), (since, _) in zip(asked, exposed, strict=True)]
+    rows, sql = _ended(facts, definition, span[0], marks, "month", segment)
+    mine: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        mine.setdefault((int(row["seen"]), row["seg"]), []).append(row)
+    return {
+        (asked[seen][0], seg): _lives(group, segment.read(seg) if segment else None, "month", *exposed[seen], sql)
+        for (seen, seg), group in mine.items()
+    }, sql
+
+
+def _ended(
+    facts: Facts,
+    definition: Definition,
+    first: date,
+    ends: Sequence[tuple[date, date | None]],
+    unit: str,
+    segment: Segment | None,
+) -> tuple[list[dict[str, Any]], str]:
+    """Customers counted by (seen, seg, actor, entry, tenure, gone) as seen on each of several days, with exposure."""
+    st, moved = _moved(facts, definition, first, max(end for end, _ in ends))
     d = facts.engine.dialect
     seg = "''"
     if segment is not None:
-        one = [Period(midnight(span[0], facts.timezone), midnight(until, facts.timezone), span[0], until, "day")]
+        last = max(end for end, _ in ends)
+        one = [Period(midnight(first, facts.timezone), midnight(last, facts.timezone), first, last, "day")]
         known = members(st, facts, segment, one, moved, None)
         spells = _spells(st, facts, moved, known)
         seg = "seg"
     else:
         spells = _spells(st, facts, moved, "")
-    end = min(day_number(until), _horizon_day(facts))
+    horizon = _horizon_day(facts)
+    rows = [
+        (
+            str(i),
+            f"CAST({day_number(end)} AS BIGINT)",
+            f"CAST({min(day_number(end), horizon)} AS BIGINT)",
+            f"CAST({'NULL' if since is None else day_number(since)} AS BIGINT)",
+        )
+        for i, (end, since) in enumerate(ends)
+    ]
+    marks = st.step("ends", d.values(rows, ("seen", "after_day", "end_day", "begin_day")))
 
     def months(a: str, b: str, up: bool) -> str:
         if unit == "day":
@@ -125,30 +199,28 @@ def lives(
         exact = f"(day({d.date_of(a)}) = day({d.date_of(b)}) OR ({d.date_of(b)} = last_day({d.date_of(b)}) AND day({d.date_of(a)}) > day({d.date_of(b)})))"
         return f"({whole} + CASE WHEN {exact} THEN 0 ELSE 1 END)"
 
-    left = months("start_day", "lost_day", True)
-    stayed = months("start_day", str(end), False)
-    entered = "0"
-    where = ""
-    if since is not None:
-        begin = day_number(since)
-        entered = f"CASE WHEN start_day < {begin} THEN {months('start_day', str(begin), False)} ELSE 0 END"
-        where = f" WHERE lost_day IS NULL OR lost_day >= {begin}"
+    seen = st.step(
+        "spells_seen",
+        "SELECT e.seen, e.end_day, e.begin_day, s.start_day, CASE WHEN s.lost_day < e.after_day THEN s.lost_day END AS lost_day, "
+        f"CASE WHEN s.lost_day < e.after_day THEN s.actor END AS actor, {seg} AS seg FROM {spells} AS s "
+        f"JOIN {marks} AS e ON s.start_day < e.after_day",
+        says="each life as it is seen on each of the days",
+    )
+    left = f"greatest({months('start_day', 'lost_day', True)}, 1)"
+    stayed = months("start_day", "end_day", False)
+    late = f"CASE WHEN start_day < begin_day THEN {months('start_day', 'begin_day', False)} ELSE 0 END"
     rows_step = st.step(
         "lives",
-        f"SELECT {seg} AS seg, actor, {entered} AS entry, CASE WHEN lost_day IS NULL THEN {stayed} ELSE greatest({left}, 1) END AS tenure, "
-        f"CASE WHEN lost_day IS NULL THEN 0 ELSE 1 END AS gone FROM {spells}{where}",
+        f"SELECT seen, seg, actor, {late} AS entry, CASE WHEN lost_day IS NULL THEN {stayed} ELSE {left} END AS tenure, "
+        f"CASE WHEN lost_day IS NULL THEN 0 ELSE 1 END AS gone FROM {seen} "
+        "WHERE begin_day IS NULL OR lost_day IS NULL OR lost_day >= begin_day",
         says="each customer's tenure at the start and at the end of observation",
     )
     sql = st.render(
-        f"SELECT seg, actor, entry, tenure, gone, count(*) AS n FROM {rows_step} WHERE entry < tenure OR tenure = 0 "
-        "GROUP BY seg, actor, entry, tenure, gone ORDER BY 1, 2, 3, 4, 5"
+        f"SELECT seen, seg, actor, entry, tenure, gone, count(*) AS n FROM {rows_step} WHERE entry < tenure OR tenure = 0 "
+        "GROUP BY seen, seg, actor, entry, tenure, gone ORDER BY 1, 2, 3, 4, 5, 6"
     )
-    rows = facts.engine.table(sql).to_pylist()
-    found = []
-    for value in sorted({row["seg"] for row in rows}):
-        mine = [row for row in rows if row["seg"] == value]
-        found.append(_lives(mine, segment.read(value) if segment else None, unit, since, snapshot, sql))
-    return found
+    return facts.engine.table(sql).to_pylist(), sql
 
 
 def _horizon_day(facts: Facts) -> int:

@@ -32,7 +32,7 @@ from tenure.measure.totals import Look, Window
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tenure.measure.answers import Answer
+    from tenure.measure.answers import Answer, Cell
     from tenure.measure.catalogue import Metric
 
 # Decimals of a major unit to which converted amounts are told; sums of millions of them still round to the figure.
@@ -192,6 +192,7 @@ class Opening:
 
     def __init__(self, answer: Answer, year: bool = False) -> None:
         self.facts, self.definition, self.question = answer.facts, answer.definition, answer.question
+        self.cells = answer.cells
         question, tz = self.question, self.facts.timezone
         self.asked = periods(question.first, question.after, question.grain, tz)
         self.slices: Sequence[Period] = self.asked
@@ -503,6 +504,49 @@ def _customers(told: Opening) -> Shares:
     }
 
 
+def _cells(told: Opening, name: str) -> dict[tuple[int, str, str | None], Cell]:
+    """The numbers of one metric by (window, segment as the statements have it, currency)."""
+    place = {period.first: i for i, period in enumerate(told.asked)}
+    read: dict[str | None, str] = {None: ""}
+    if told.segment is not None:
+        seen = {row.seg for row in told.standings} | {row["seg"] for row in told.events}
+        read |= {json.dumps(told.segment.read(seg)): seg for seg in seen}
+    return {
+        (place[cell.period.first], seg, cell.currency): cell
+        for cell in told.cells
+        if cell.metric.name == name
+        and (seg := read.get(None if cell.segment is None else json.dumps(cell.segment))) is not None
+    }
+
+
+def _times(name: str) -> Callable[[Opening], Shares]:
+    """What each payer's MRR is worth, so many times over, and one head each."""
+
+    def shares(told: Opening) -> Shares:
+        cells = _cells(told, name)
+        found: Shares = {}
+        for key, share in _balance(per_head=True)(told).items():
+            cell = cells.get(key[:3])
+            if cell is not None and cell.times is not None:
+                share.amount = share.amount * cell.times
+                found[key] = share
+        return found
+
+    return shares
+
+
+def _spent(told: Opening) -> Shares:
+    """Who became a customer, each with an equal share of what was spent."""
+    cells = _cells(told, "cac")
+    found: Shares = {}
+    for row in told.events:
+        if row["happened"] == "new":
+            for (window, seg, currency), cell in cells.items():
+                if (window, seg) == (row["win"], row["seg"]) and cell.value is not None:
+                    found[window, seg, currency, row["customer_id"]] = Share(cell.value, 1, row["ts"], ["new"])
+    return found
+
+
 def _lost(told: Opening) -> Shares:
     """Customers at the windows' starts, each one in the denominator; who is none at the end is one in the numerator."""
     if told.segment is not None and told.segment.of_item:
@@ -562,8 +606,11 @@ def recipe(metric: Metric) -> Callable[[Opening], Shares]:
     if opens == "event":
         happened = {"churned": _LEFT, "other": _OTHER, "new": ("new",), "reactivated": ("reactivated",)}
         return _events(*happened.get(detail, (f"churned_{detail}",)))
+    if opens == "times":
+        return _times(metric.name)
     return {
         "balance": _balance(),
+        "spend": _spent,
         "kept": _kept(gross=False),
         "kept_12m": _kept(gross=False),
         "customers": _customers,
@@ -619,7 +666,7 @@ def customers(answer: Answer, limit: int | None = None) -> pa.Table:
             last = (window, seg, currency)
             if limit and listed > limit:
                 continue
-            divided = metric.unit in ("rate", "ratio") or metric.name == "arpa"
+            divided = metric.unit in ("rate", "ratio") or metric.per_head
             found.append(
                 {
                     "metric": metric.name,
@@ -629,7 +676,7 @@ def customers(answer: Answer, limit: int | None = None) -> pa.Table:
                     "name": known.get(customer),
                     "currency": currency,
                     "amount": _told(share.amount, currency),
-                    "base": _told(share.base, None if metric.name == "arpa" else currency) if divided else None,
+                    "base": _told(share.base, None if metric.per_head else currency) if divided else None,
                     "at": None if share.at is None else from_micros(share.at),
                     "what": ", ".join(share.what) or None,
                 }
