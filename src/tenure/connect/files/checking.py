@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from tenure.connect.files.cells import CARD_PREFIX, suggests_payment
@@ -202,8 +202,6 @@ class Reading:
         self._texts: dict[str, str] = {}  # the first layer
         self._parts: dict[str, str] = {}  # the second
         self._values: dict[str, tuple[str, str]] = {}  # the third: value and type
-        self.same: dict[str, Any] = {}  # values that are the same in every row
-        self.twins: dict[str, str] = {}  # values that are those of another column
         self._late: dict[str, str] = {}  # the fourth: values that follow from others
         self._canon: dict[str, str] = {}  # a shorter way to the value's canonical text
         self._has_currency = False
@@ -539,17 +537,13 @@ class Reading:
             else:
                 self._values["item_id"] = ("t_subscription_id", "VARCHAR")
                 self._canon["item_id"] = "t_subscription_id"
-                self.twins["item_id"] = "subscription_id"
         if shape.name in ("subscription_spans", "subscriptions", "subscription_states"):
             if not self.has("interval"):
                 self._values["interval"] = ("'month'", "VARCHAR")
                 self._canon["interval"] = "'month'"
-                self.same["interval"] = "month"
             count = self._values.get("interval_count")
             self._values["interval_count"] = (f"coalesce({count[0]}, 1)" if count else "1::BIGINT", "BIGINT")
             self._canon["interval_count"] = '"interval_count"::VARCHAR' if count else "'1'"
-            if not count:
-                self.same["interval_count"] = 1
         if table.name in ("orders", "order_lines") and not self.has("kind"):
             names = [name for name in ("amount_minor", "quantity") if self.has(name)]
             tests = " OR ".join(f'coalesce("{name}" < 0, false)' for name in names)

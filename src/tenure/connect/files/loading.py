@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import queue
 import shutil
 import tempfile
 import threading
@@ -39,16 +38,32 @@ from tenure.lake.tables import TABLES, FactTable, all_columns
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+    from pyarrow.parquet import FileMetaData
 
     from tenure.lake.store import Lake
 
 MEMORY = "1500MB"
 _RAW = 10_000  # characters of a bad row that are kept
 _STALE = 24 * 3600  # seconds after which a killed load's scratch folder is swept away
-_GROUP = 122_880  # rows of a row group, one thread's share of work when it is read
-_FOREVER = 2**63 - 1  # microseconds
-_MOST_HASHES = 50_000_000  # rows whose key hashes are kept in memory while reading
+# A row group is one thread's share of work when it is read.
 _PARQUET = "(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 122880)"
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """Rows that a mapping made of somebody's file, to be loaded in the file's name instead of its own rows.
+
+    records   a Parquet file: c1.. as text, line (which of these rows, from 1), broken (why a line made none), at (the
+              line of the file that the row was made of)
+    columns   what c1.. are: (the table's column or a trait, the column of the file it is named after)
+    raw       a relation (SQL) of the file's own lines: line, raw
+    identity  all that the rows were made of, in hex: the files and the mapping
+    """
+
+    records: Path
+    columns: tuple[tuple[str, str], ...]
+    raw: str
+    identity: str
 
 
 def load(
@@ -63,6 +78,7 @@ def load(
     currency: str | None = None,
     now: datetime,
     progress: Callable[[str], None] | None = None,
+    derived: Derived | None = None,
 ) -> LoadReport:
     """Load one file into a fact table, or in one of the shapes people have, and say what became of its rows.
 
@@ -73,6 +89,7 @@ def load(
     timezone   the zone of times that name no offset
     currency   the currency of amounts where the file has no such column
     now        the instant of loading
+    derived    rows made of the file, which are loaded instead of its own; the report then counts these
 
     Raises BadFile (nothing was loaded) for a file that cannot be read, lacks a column or, with strict, holds a bad row;
     UnknownName for a table, trait or mapped column that is none; Busy if others hold the table for minutes.
@@ -92,10 +109,11 @@ def load(
         currency=currency,
         now=now,
         tell=progress or (lambda step: None),
+        derived=derived,
     )
     import duckdb
 
-    with _scratch(lake) as scratch, _connection(scratch) as con:
+    with scratch_folder(lake) as scratch, connection(scratch) as con:
         try:
             return loading.run(con, scratch)
         except duckdb.OutOfMemoryException as error:
@@ -106,7 +124,7 @@ def load(
 
 
 @contextmanager
-def _scratch(lake: Lake) -> Iterator[Path]:
+def scratch_folder(lake: Lake) -> Iterator[Path]:
     """A folder of our own beside the tables, gone afterwards; those of loads that were killed go after a day."""
     lake.root.mkdir(parents=True, exist_ok=True)
     for left in lake.root.glob(".load-*"):
@@ -121,7 +139,8 @@ def _scratch(lake: Lake) -> Iterator[Path]:
 
 
 @contextmanager
-def _connection(scratch: Path) -> Iterator[DuckDBPyConnection]:
+def connection(scratch: Path) -> Iterator[DuckDBPyConnection]:
+    """An engine for one load: within a fixed memory, spilling into `scratch`, with the functions of checking.py."""
     import duckdb
 
     con = duckdb.connect(":memory:")
@@ -163,22 +182,13 @@ class _Loading:
     currency: str | None
     now: datetime
     tell: Callable[[str], None]
+    derived: Derived | None = None
 
     def run(self, con: DuckDBPyConnection, scratch: Path) -> LoadReport:
         """Read, check, compare, commit."""
         self.con, self.scratch = con, scratch
         self.tell("looking at the file")
-        positions = any(theirs.isdigit() for theirs in self.mapping)
-        file = self.path
-        if self.shape.name == "rates" and file.is_file() and ecb.is_reference_rates(file):
-            file = scratch / "rates.csv"
-            ecb.write_long(self.path, file)
-        self.source = sources.open_source(file, scratch, positions)
-        if self.source.readable == file and any(sign in str(file) for sign in "*?["):
-            # The engine would take such a name for a pattern and read other files too.
-            link = scratch / f"file{file.suffix}"
-            link.symlink_to(file.absolute())
-            self.source = replace(self.source, readable=link)
+        self._open(scratch)
         self.binding = bind(self.source, self.shape, self.mapping, self.currency, self.path)
         unknown = [trait for trait in self.static if trait not in self.binding.traits]
         if unknown:
@@ -204,18 +214,38 @@ class _Loading:
                 if self.lake.has_load(self.table.name, self.load_id):
                     return self._repeated()
                 self.tell("comparing with what is known")
-                verdicts = versions.compare(con, self.lake, self.table, staged, self.seen)
+                verdicts = versions.compare(con, self.lake, self.table, staged)
                 if verdicts.refused and not careful:
                     staged.unlink(missing_ok=True)
                     self.tell("finding the rows that are wrong")
                     staged = self._read_carefully()
                     careful = True
-                    verdicts = versions.compare(con, self.lake, self.table, staged, self.seen)
+                    verdicts = versions.compare(con, self.lake, self.table, staged)
                 return self._commit(staged, careful, verdicts)
         finally:
             staged.unlink(missing_ok=True) if staged.parent == scratch else self._drop(staged)
 
     # ------------------------------------------------------------------------------------------------------ reading
+
+    def _open(self, scratch: Path) -> None:
+        """Look at the file, or take the rows that were made of it."""
+        if self.derived is not None:
+            names = tuple(theirs for _, theirs in self.derived.columns)
+            records = self.derived.records
+            self.source = sources.Source(self.path, "derived", records, "none", "", names, True, 1, "")
+            self.mapping = {str(place): ours for place, (ours, _) in enumerate(self.derived.columns, start=1)}
+            return
+        positions = any(theirs.isdigit() for theirs in self.mapping)
+        file = self.path
+        if self.shape.name == "rates" and file.is_file() and ecb.is_reference_rates(file):
+            file = scratch / "rates.csv"
+            ecb.write_long(self.path, file)
+        self.source = sources.open_source(file, scratch, positions)
+        if self.source.readable == file and any(sign in str(file) for sign in "*?["):
+            # The engine would take such a name for a pattern and read other files too.
+            link = scratch / f"file{file.suffix}"
+            link.symlink_to(file.absolute())
+            self.source = replace(self.source, readable=link)
 
     def _open_ends(self) -> None:
         for name in ("ended_at", "cancel_at"):
@@ -235,6 +265,8 @@ class _Loading:
                 f"(SELECT {names}, file_row_number + 1 AS line, NULL::VARCHAR AS broken "
                 f"FROM read_parquet({file}, file_row_number=true))"
             )
+        if self.derived is not None:
+            return f"read_parquet({text(str(self.derived.records))})"
         if careful:
             return f"read_parquet({text(str(self.scratch / 'records.parquet'))})"
         columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(1, width + 1))
@@ -253,10 +285,11 @@ class _Loading:
         import duckdb
 
         source = self.source
-        self.seen: versions.Seen | None = None
         if self.shape.grouped or source.kind == "json":
             return None
         if source.kind == "csv" and source.first_line != (2 if source.has_header else 1):
+            return None
+        if self.derived and _number(self.con, f"SELECT count(*) FROM {self._raw(False)} WHERE broken IS NOT NULL"):
             return None
         try:
             if self._generates_key():
@@ -288,74 +321,42 @@ class _Loading:
         return staged
 
     def _stream_rows(self) -> Path | None:
-        """Rows that bring their key: checked by the engine, written by Arrow while the next ones are read.
+        """Rows that bring their key: read, checked and written by one statement, which the first bad row ends."""
+        from pyarrow.parquet import read_metadata
 
-        Arrow writes columns of NULLs and constants for nothing, which the engine does not, and shows each batch, so
-        that the first bad one ends the reading. The hashes of keys are kept to find repeated ones.
-        """
         reading = self.reading
         if self.source.kind == "csv":
             zone = zone_of(self.zone_name)
             plain = Reading(self.shape, self.binding, zone, self.now, text_is_short=self._short, plain=True)
             reading = plain if self._is_plain(plain) else reading
-        kept = _Kept(self.table, reading)
-        made = [self.table.generated_key] if self.table.generated_key else []
+        limits = list(reading.limits)
+        if self.table.generated_key:
+            limits.append((self.table.generated_key, None, None, False))
         staged = self.lake.stage(self.table.name)
-        self.rows = 0
         try:
-            with _Writer(staged, self.table, self._constants(reading), self._twins(reading), self.now) as writer:
-                batches = self.con.execute(self._stream(reading, kept.wanted)).to_arrow_reader(_GROUP)
-                for batch in batches:
-                    lacks = any(batch.column(name).null_count for name in ("row_hash", *made))
-                    if lacks or not _within(batch, reading.limits):
-                        self._drop(staged)
-                        return None
-                    self.rows += batch.num_rows
-                    kept.add(batch)
-                    writer.write(batch)
+            self.con.execute(f"COPY ({self._stream(reading)}) TO {text(str(staged))} {_PARQUET}")
+            footer = read_metadata(staged)
+            fits = _within(footer, limits) and not self._rejected()
         except BaseException:
             self._drop(staged)
             raise
-        if self._rejected():
+        if not fits:
             self._drop(staged)
             return None
-        self.seen = kept.seen()
+        self.rows = footer.num_rows
         return staged
 
     def _rejected(self) -> bool:
         """Whether the engine could not cut some line into cells."""
         return self.source.kind == "csv" and _number(self.con, "SELECT count(*) FROM reject_errors") > 0
 
-    def _constants(self, reading: Reading) -> dict[str, Any]:
-        """The columns that are the same in every row, with their value."""
-        same: dict[str, Any] = {column.name: None for column in all_columns(self.table) if not reading.has(column.name)}
-        same |= reading.same | {"loaded_at": self.now, "source": self.path.name}
-        if not reading.has("retracted"):
-            same["retracted"] = False
-        for name in ("recorded_at", "recorded_assumed", "row_hash"):
-            same.pop(name, None)
-        if "recorded_at" in self._twins(reading):
-            same["recorded_assumed"] = True
-        return same
-
-    def _twins(self, reading: Reading) -> dict[str, str]:
-        """The columns that repeat another one; recorded_at repeats the business time, as far as that has come."""
-        moment = self.table.column(self.table.business_time)
-        known = reading.has("recorded_at") or moment.type != "instant" or not moment.required
-        return reading.twins if known else {**reading.twins, "recorded_at": moment.name}
-
-    def _stream(self, reading: Reading, wanted: str = "") -> str:
-        """The statement that reads, checks and completes every row, but for constants; bad ones have no row_hash."""
-        filled = {**self._constants(reading), **self._twins(reading)}
-        content = [
-            f"{reading.column(column)} AS {_quoted(column.name)}"
-            for column in self.table.columns
-            if column.name not in filled
-        ]
-        bitemporal = [part for name, part in self._bitemporal(None, reading).items() if name not in filled]
+    def _stream(self, reading: Reading) -> str:
+        """The statement that reads, checks and completes every row; a bad one is an error."""
+        content = [f"{reading.column(column)} AS {_quoted(column.name)}" for column in self.table.columns]
         return (
-            f"SELECT {', '.join([*content, *bitemporal])}, CASE WHEN {reading.bad} OR {reading.untrimmed('whole')} "
-            f"THEN NULL ELSE {short_hash('whole')} END AS row_hash{', ' if wanted else ''}{wanted} "
+            f"SELECT {', '.join([*content, *self._bitemporal(None, reading).values()])}, "
+            f"CASE WHEN {reading.bad} OR {reading.untrimmed('whole')} THEN error('a row is wrong') "
+            f"ELSE {short_hash('whole')} END AS row_hash "
             f"FROM (SELECT *, {reading.joined()} AS whole FROM ({reading.values(self._raw(False))}))"
         )
 
@@ -364,18 +365,15 @@ class _Loading:
         import duckdb
 
         try:
-            found = self.con.execute(
-                f"SELECT count(*) FROM (FROM ({self._stream(reading)}) LIMIT 4096) WHERE row_hash IS NULL"
-            ).fetchone()
+            self.con.execute(f"SELECT count(row_hash) FROM (FROM ({self._stream(reading)}) LIMIT 4096)").fetchone()
         except duckdb.Error:
             return False
-        return found == (0,)
+        return True
 
     def _read_carefully(self) -> Path:
         """The file row by row with line numbers; bad rows go to `bad`, good ones to a scratch file with their lines."""
         con, reading = self.con, self.reading
-        self.seen = None
-        if self.source.kind != "parquet":
+        if self.source.kind not in ("parquet", "derived"):
             sources.write_records(self.source, self.scratch / "records.parquet")
         content = [f"{reading.column(column)} AS {_quoted(column.name)}" for column in self.table.columns]
         if self.shape.grouped:
@@ -590,13 +588,19 @@ class _Loading:
     def _bad(self) -> _Bad:
         con = self.con
         rows = con.execute(
-            'SELECT reason, "column", count(*), min(line), arg_min(example, line) FROM bad GROUP BY 1, 2 '
+            f'SELECT reason, "column", count(*), min(line), arg_min(example, line) FROM {self._placed()} GROUP BY 1, 2 '
             'ORDER BY count(*) DESC, min(line), "column"'
         ).fetchall()
         reasons = [
             Reason(reason, column, n, line, masked(example or "")[:80]) for reason, column, n, line, example in rows
         ]
         return _Bad(sum(reason.rows for reason in reasons), reasons)
+
+    def _placed(self) -> str:
+        """The bad rows with the line of the file that each was made of."""
+        if self.derived is None:
+            return "bad"
+        return f"(SELECT b.* REPLACE (r.at AS line) FROM bad b JOIN {self._raw(True)} r ON r.line = b.line)"
 
     def _store_bad(self) -> None:
         """The bad rows into the table `quarantine`, once however often the load is repeated."""
@@ -608,8 +612,10 @@ class _Loading:
         load_id = f"{self.load_id}-quarantine"
         if self.lake.has_load("quarantine", load_id):
             return
-        raw = self._raw_text()
-        query = f'SELECT b.line, b."column", b.reason, r.raw FROM bad b JOIN {raw} r ON r.line = b.line ORDER BY b.line'
+        bad, raw = self._placed(), self._raw_text()
+        query = (
+            f'SELECT b.line, b."column", b.reason, r.raw FROM {bad} b JOIN {raw} r ON r.line = b.line ORDER BY b.line'
+        )
         schema = arrow_schema(TABLES["quarantine"])
         target = self.lake.stage("quarantine")
         rows = 0
@@ -639,6 +645,8 @@ class _Loading:
 
     def _raw_text(self) -> str:
         """Line and raw text of every row, as a relation."""
+        if self.derived is not None:
+            return self.derived.raw
         if self.source.kind != "parquet":
             return f"(SELECT line, raw FROM {self._raw(True)})"
         pairs = ", ".join(f"{text(name)}: {_quoted(name)}" for name in self.source.names)
@@ -776,7 +784,7 @@ class _Digest:
 
         def work() -> None:
             try:
-                content = sources.digest(loading.path)
+                content = loading.derived.identity if loading.derived else sources.digest(loading.path)
             except OSError as error:
                 self._error = error
                 return
@@ -807,154 +815,22 @@ def _number(con: DuckDBPyConnection, query: str) -> int:
     return int(row[0])
 
 
-def _within(batch: Any, limits: Sequence[Limits]) -> bool:
-    """Whether the batch's columns keep within their bounds."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
+def _within(footer: FileMetaData, limits: Sequence[Limits]) -> bool:
+    """Whether a written file's columns keep within their bounds, by the statistics of its row groups."""
+    place = {footer.schema.column(i).path: i for i in range(footer.num_columns)}
+    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
     for name, least, most, may_be_null in limits:
-        values = batch.column(name)
-        if values.null_count and not may_be_null:
-            return False
-        if (least is not None or most is not None) and values.null_count < len(values):
-            numbers = values if pa.types.is_integer(values.type) else values.cast(pa.int64())
-            found = pc.min_max(numbers)
-            if (least is not None and found["min"].as_py() < least) or (
-                most is not None and found["max"].as_py() > most
-            ):
+        for group in groups:
+            found = group.column(place[name]).statistics
+            if found is None or not found.has_null_count or (found.null_count and not may_be_null):
+                return False
+            if (least is None and most is None) or found.null_count == group.num_rows:
+                continue
+            if not found.has_min_max:
+                return False
+            if (least is not None and found.min_raw < least) or (most is not None and found.max_raw > most):
                 return False
     return True
-
-
-class _Kept:
-    """Collects what `versions.compare` needs of every row, as long as that fits into memory."""
-
-    def __init__(self, table: FactTable, reading: Reading) -> None:
-        self._is_spans = table.name == "subscription_spans"
-        # The key of a span is its item and its start, which is kept as it is.
-        key = table.key[:2] if self._is_spans else table.key
-        self.wanted = f"hash({', '.join(_quoted(name) for name in key if name not in reading.twins)}) AS key_hash"
-        self._names = ["key_hash", "started_at", "ended_at"] if self._is_spans else ["key_hash"]
-        self._parts: dict[str, list[Any]] = {name: [] for name in self._names}
-        self._rows = 0
-
-    def add(self, batch: Any) -> None:
-        """Keep what is needed of a batch."""
-        import pyarrow as pa
-
-        self._rows += batch.num_rows
-        if self._rows > _MOST_HASHES:
-            self._parts = {name: [] for name in self._names}
-            return
-        for name in self._names:
-            if name not in batch.schema.names:  # no span of the file ends
-                values = pa.array([_FOREVER], pa.int64()).take(pa.nulls(batch.num_rows, pa.int8()).fill_null(0))
-            else:
-                values = batch.column(name)
-                if pa.types.is_timestamp(values.type):
-                    values = values.cast(pa.int64()).fill_null(_FOREVER)
-            self._parts[name].append(values.to_numpy())
-
-    def seen(self) -> versions.Seen | None:
-        """All of it, or None if it was too much."""
-        import numpy as np
-
-        if self._rows > _MOST_HASHES or not self._rows:
-            return None
-        found = [np.concatenate(self._parts[name]) for name in self._names]
-        return versions.Seen(None, *found) if self._is_spans else versions.Seen(*found)
-
-
-class _Writer:
-    """Writes batches into a file of the table, on a thread of its own.
-
-    What the engine need not repeat is filled in: `same`, values that all rows share, and `twins`, columns that are
-    those of another (recorded_at at most `now`).
-    """
-
-    def __init__(
-        self, path: Path, table: FactTable, same: Mapping[str, Any], twins: Mapping[str, str], now: datetime
-    ) -> None:
-        import pyarrow as pa
-
-        from tenure.lake.store import arrow_schema
-
-        self._path = path
-        self._schema = arrow_schema(table)
-        self._same = {name: pa.array([value], self._schema.field(name).type) for name, value in same.items()}
-        self._twins = dict(twins)
-        self._now = pa.scalar(micros(now))
-        self._filled: dict[str, Any] = {}
-        self._file: Any = None
-        self._queue: queue.Queue[Any] = queue.Queue(maxsize=4)
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="tenure-writer", daemon=True)
-
-    def __enter__(self) -> _Writer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        self._queue.put(None)
-        self._thread.join()
-        if self._file is None:
-            self._open([])
-        self._file.close()
-        if self._error is not None and kind is None:
-            raise self._error
-
-    def write(self, batch: Any) -> None:
-        """Hand over a batch; an error of an earlier one is raised here."""
-        if self._error is not None:
-            raise self._error
-        self._queue.put(batch)
-
-    def _work(self) -> None:
-        while (batch := self._queue.get()) is not None:
-            if self._error is not None:
-                continue
-            try:
-                self._write(batch)
-            except BaseException as error:
-                self._error = error
-
-    def _open(self, spread: Sequence[str]) -> None:
-        """Begin the file; a dictionary of a column whose texts hardly repeat (`spread`) would bring nothing."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        texts = [part.name for part in self._schema if pa.types.is_string(part.type) and part.name not in spread]
-        self._file = pq.ParquetWriter(self._path, self._schema, compression="snappy", use_dictionary=texts)
-
-    def _write(self, batch: Any) -> None:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        columns: dict[str, Any] = {}
-        for part in self._schema:
-            if part.name in self._same:
-                columns[part.name] = self._fill(part.name, batch.num_rows)
-            else:
-                columns[part.name] = batch.column(self._twins.get(part.name, part.name))
-        if "recorded_at" in self._twins:
-            kind = columns["recorded_at"].type
-            told = columns["recorded_at"].view(pa.int64())
-            columns["recorded_at"] = pc.min_element_wise(told, self._now).view(kind)
-        if self._file is None:
-            half = batch.num_rows // 2
-            texts = [name for name in columns if name not in self._same and pa.types.is_string(columns[name].type)]
-            self._open([name for name in texts if len(pc.unique(columns[name])) > half])
-        self._file.write_batch(pa.record_batch(list(columns.values()), schema=self._schema), row_group_size=_GROUP)
-
-    def _fill(self, name: str, rows: int) -> Any:
-        import pyarrow as pa
-
-        filled = self._filled.get(name)
-        if filled is None or len(filled) < rows:
-            one = self._same[name]
-            filled = pa.nulls(rows, one.type) if one.null_count else one.take(pa.nulls(rows, pa.int8()).fill_null(0))
-            self._filled[name] = filled
-        return filled.slice(0, rows)
 
 
 def _content_digest(table: FactTable) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tenure.lake.store import Lake
 
+_FOREVER = 2**63 - 1  # microseconds
 _CHUNK = 30_000_000  # rows whose key hashes (8 bytes each) are held in memory at once
 CLASH = "clash"
 OVERLAP = "overlap"
@@ -43,28 +44,14 @@ class Verdicts:
     repeats_keys: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a fast reading keeps of every row: its key's hash, or of spans the item's hash and its times."""
-
-    keys: Any
-    items: Any = None
-    starts: Any = None
-    ends: Any = None
-
-
-def compare(con: DuckDBPyConnection, lake: Lake, table: FactTable, staged: Path, seen: Seen | None = None) -> Verdicts:
+def compare(con: DuckDBPyConnection, lake: Lake, table: FactTable, staged: Path) -> Verdicts:
     """Compare the staged rows with each other and with the lake. Call under the table's writing lock."""
     con.execute("CREATE OR REPLACE TEMP TABLE verdicts (rid BIGINT, verdict VARCHAR)")
     rows = f"read_parquet({text(str(staged))}, file_row_number=true)"
     key = [f'"{name}"' for name in table.key]
     told = "NOT recorded_assumed AND recorded_at <> loaded_at"
-    several = None if seen is None or seen.items is None else _Several.of(seen)
-    if several is not None:
-        repeats = several.same_start()
-    else:
-        repeats = seen is None or len(_twice(seen.keys)) > 0
-    repeated = repeats and _repeated(con, staged, key)
+    several = _Several.of(con, staged) if table.name == "subscription_spans" else None
+    repeated = (several is None or several.same_start()) and _repeated(con, staged, key)
     if repeated:
         _among_themselves(con, rows, key, told)
     snapshot = lake.snapshot(table.name)
@@ -155,21 +142,31 @@ class _Several:
     ends: Any
 
     @classmethod
-    def of(cls, seen: Seen) -> _Several:
-        """Pick them out by the first 26 bits; the few others that come along are alone and do no harm."""
+    def of(cls, con: DuckDBPyConnection, staged: Path) -> _Several | None:
+        """Pick them out by the first 26 bits; the few others that come along are alone and do no harm.
+
+        None where there are more spans than memory is meant for.
+        """
         import numpy as np
 
-        again = _twice(seen.items)
+        rows = f"read_parquet({text(str(staged))})"
+        if _one(con, f"SELECT count(*) FROM {rows}") > _CHUNK:
+            return None
+        seen = con.execute(
+            "SELECT hash(subscription_id, item_id) AS items, epoch_us(started_at) AS starts, "
+            f"coalesce(epoch_us(ended_at), {_FOREVER}) AS ends FROM {rows}"
+        ).fetchnumpy()
+        again = _twice(seen["items"])
         if not len(again):
             return cls(again, again, again)
         marks = np.zeros(1 << 26, bool)
         marks[again >> np.uint64(38)] = True
-        near = np.flatnonzero(marks[seen.items >> np.uint64(38)])
-        order = near[np.argsort(seen.items[near], kind="stable")]
-        items, starts = seen.items[order], seen.starts[order]
+        near = np.flatnonzero(marks[seen["items"] >> np.uint64(38)])
+        order = near[np.argsort(seen["items"][near], kind="stable")]
+        items, starts = seen["items"][order], seen["starts"][order]
         if ((items[1:] == items[:-1]) & (starts[1:] < starts[:-1])).any():  # the file was not in the order of time
             order = order[np.lexsort((starts, items))]
-        return cls(seen.items[order], seen.starts[order], seen.ends[order])
+        return cls(seen["items"][order], seen["starts"][order], seen["ends"][order])
 
     def same_start(self) -> bool:
         """Whether two spans of an item begin at once: they share their key."""
