@@ -9,6 +9,7 @@ TenureError                     what happened, which thing, what to do next
 |  |- CurrencyMismatch          two currencies in one sum
 |  |- BadPeriod                 a date, month or year that cannot be read, or no period at all
 |  |- BadFile                   a file that cannot be read as what it claims to be
+|  |  `- PartlyLoaded           of several files some were refused; what became of the others is told
 |  |- BadConfiguration          tenure.toml says something impossible
 |  `- NoRate                    no exchange rate where one is needed
 `- Failed                       exit code 1: the input was fine, the work was not possible
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class TenureError(Exception):
@@ -75,6 +77,14 @@ class BadPeriod(BadInput):
 
 class BadFile(BadInput):
     """A file that cannot be read as what it claims to be."""
+
+
+class PartlyLoaded(BadFile):
+    """Of several files some were refused; `loaded` tells what became of the others."""
+
+    def __init__(self, message: str, loaded: Any) -> None:
+        super().__init__(message)
+        self.loaded = loaded
 
 
 class BadConfiguration(BadInput):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tenure.app.closing import Closed, MonthRestated
     from tenure.app.settings import Settings
     from tenure.app.story import Story
+    from tenure.connect.exports import Loaded
     from tenure.lake.engines import Engine
     from tenure.lake.facts import Facts
     from tenure.lake.store import Lake
@@ -160,6 +161,38 @@ class Workspace:
             )
             for file in files
         ]
+
+    def load_export(
+        self,
+        name: str | Path,
+        folder: str | Path,
+        *,
+        strict: bool = False,
+        timezone: str | None = None,
+        currency: str | None = None,
+        progress: Any = None,
+    ) -> Loaded:
+        """Loads every file of a vendor's export: `name` is a mapping that ships with the package, or a path (.toml).
+
+        The answer has one report for each file and table, the files that are absent and those not used. Loading the
+        folder again changes nothing. Raises PartlyLoaded if, with `strict`, some files were refused.
+        """
+        from tenure.connect import exports
+        from tenure.errors import PartlyLoaded
+
+        loaded = exports.load(
+            self.lake,
+            name,
+            Path(folder),
+            strict=strict,
+            timezone=timezone or self.settings.timezone,
+            currency=currency or self.settings.currency,
+            now=datetime.now(UTC),
+            progress=progress,
+        )
+        if loaded.refused:
+            raise PartlyLoaded("\n".join(loaded.refused), loaded)
+        return loaded
 
     def metrics(
         self,

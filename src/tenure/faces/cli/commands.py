@@ -125,12 +125,21 @@ def load(
         typer.Argument(
             metavar="TABLE",
             help="A table (customers, orders, ...) or a shape people have: subscriptions, mrr, movements, snapshot, "
-            "cancellations.",
+            "cancellations. With --from: the folder of the export.",
         ),
     ],
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="CSV, TSV, Parquet, JSON lines; also gzip, zstd.")
-    ],
+        list[Path] | None, typer.Argument(metavar="FILE", help="CSV, TSV, Parquet, JSON lines; also gzip, zstd.")
+    ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NAME",
+            help="A vendor's export, all its files at once: stripe-export, recurly-export, chargebee-export, "
+            "revenuecat-export, shopify-export, zendesk-export, or a mapping of your own (.toml).",
+        ),
+    ] = None,
     map_: Annotated[
         list[str] | None, typer.Option("--map", metavar="theirs=ours", help="A column's name in the file, and ours.")
     ] = None,
@@ -151,12 +160,28 @@ def load(
     """Load files of facts. Each is loaded wholly or not at all.
 
     Rows that fail go to quarantine and the rest loads; the same file twice changes nothing. --map =USD=currency gives
-    every row that value.
+    every row that value. A vendor's export is a folder: `tenure load --from stripe-export DIR`.
     """
     from tenure.errors import BadFile, BadInput
-    from tenure.faces.cli import loads, progress
+    from tenure.faces.cli import exports, loads, progress
 
     shop = _shop(context, workspace)
+    if from_ is not None:
+        if map_ or static:
+            raise BadInput("--map and --static are for single files; a mapping says what an export's columns are")
+        exports.load(
+            shop,
+            from_,
+            [Path(table), *(files or ())],
+            strict=strict,
+            timezone=timezone,
+            currency=currency.upper() if currency else None,
+            format=format,
+            made_of=_named(context, workspace),
+        )
+        return
+    if not files:
+        raise BadInput(f"name the files to load as '{table}': tenure load {table} FILE; or a folder with --from")
     mapping: dict[str, str] = {}
     for pair in map_ or ():
         theirs, equals, ours = pair.rpartition("=")
@@ -189,12 +214,7 @@ def load(
         put(as_csv(loads.KEYS, (report.as_json() for report in reports)))
     elif reports:
         put(loads.as_table(reports, _named(context, workspace)))
-    for report in reports:
-        if strict and report.quarantined:
-            # The loader refuses such a file, unless it came before without --strict: then it is known, bad rows too.
-            held = f"{report.quarantined:,} of its rows were held back"
-            say(f"{report.file} was loaded before, and {held}; nothing changed")
-            failed = True
+    failed |= loads.held_back_before(reports, strict)
     if failed:
         raise Ended(BAD_INPUT)
 

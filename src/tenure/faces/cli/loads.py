@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tenure.faces.cli.ending import say
 from tenure.faces.cli.layout import Column, printable, shortened, table, width, wrapped
 
 if TYPE_CHECKING:
@@ -28,6 +29,18 @@ def as_table(reports: Sequence[LoadReport], made_of: str) -> str:
         for note in report.notes:
             text += "\n" + wrapped(f"Note: {note}.", indent="  ", first="") + "\n"
     return text + _next(reports, made_of)
+
+
+def held_back_before(reports: Sequence[LoadReport], strict: bool) -> bool:
+    """Says, with --strict, which files hold rows that were held back; whether any does.
+
+    The loader refuses such a file, unless it came before without --strict: then it is known, bad rows too.
+    """
+    found = [report for report in reports if strict and report.quarantined]
+    for report in found:
+        held = f"{report.quarantined:,} of its rows were held back"
+        say(f"{report.file} was loaded before, and {held}; nothing changed")
+    return bool(found)
 
 
 def _held_back(report: LoadReport, several: bool) -> str:
