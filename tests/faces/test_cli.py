@@ -16,7 +16,7 @@ from tenure.faces.cli.ending import run
 from tests.reference.builder import Facts, open_workspace
 
 KEYS = [
-    "metric", "profile", "period_start", "period_end", "segment", "currency", "unit", "value", "low", "high",
+    "metric", "profile", "revenue", "period_start", "period_end", "segment", "currency", "unit", "value", "low", "high",
     "numerator", "denominator", "n", "reason",
 ]  # fmt: skip
 

@@ -60,8 +60,10 @@ SPAN = {**PRICE, "status": None, "trial_ends_at": None, "term_ends_at": None, **
 CUSTOMER = {"merged_into": None, "is_test": None, "channel": None, "country": None, "signed_up_at": None}
 LINE = {
     "subscription_id": None,
+    "item_id": None,
     "plan_id": None,
     "kind": "recurring",
+    "quantity": None,
     "amount_minor": 0,
     "discount_minor": None,
     "tax_minor": None,
@@ -167,10 +169,10 @@ class Facts:
         at = datetime(day.year, day.month, day.day, tzinfo=UTC)
         return self._add("rates", {"day": day, "currency": currency}, {"per_usd": Decimal(per_usd)}, columns, at)
 
-    def line(self, at: str, *, customer: str = "c1", **columns: Any) -> Row:
-        """A line of a bill."""
+    def line(self, at: str | None, *, customer: str = "c1", invoice: str | None = None, **columns: Any) -> Row:
+        """A line of a bill, which is its own unless told."""
         name = f"line-{len(self.tables['invoice_lines'])}"
-        key = {"line_id": name, "invoice_id": f"bill-of-{name}", "service_start": instant(at)}
+        key = {"line_id": name, "invoice_id": invoice or f"bill-of-{name}", "service_start": instant(at)}
         plain = {"customer_id": customer, **LINE}
         return self._add("invoice_lines", key, plain, columns, key["service_start"])
 

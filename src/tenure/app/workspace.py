@@ -206,11 +206,13 @@ class Workspace:
         known_on: str | datetime | None = None,
         engine: str | None = None,
         intervals: bool = True,
+        revenue: str = "committed",
     ) -> Answer:
         """Metrics per period, from the whole of `since` to the whole of `until` (default: since), see the catalogue.
 
         by: column or trait, or several. currency: the reporting currency (default: the settings'; None and several
-        currencies: each by itself; "each": each by itself even so).
+        currencies: each by itself; "each": each by itself even so). revenue: committed, usage or total; see
+        measure.revenue_lines.
         """
         from tenure.app import closing
         from tenure.app.coverage import is_reconstructed
@@ -223,7 +225,9 @@ class Workspace:
         reporting = currency or self.settings.currency
         if reporting is not None:
             reporting = None if reporting.lower() == "each" else reporting.upper()
-        question = Question(tuple(names), first, after, period, by, reporting, intervals, assumed=self.assumptions)
+        question = Question(
+            tuple(names), first, after, period, by, reporting, intervals, assumed=self.assumptions, revenue=revenue
+        )
         instead = "`tenure cohorts` shows who buys again, `tenure report` tells of revenue, buyers and repeat purchases"
         hides = "mrr_correction" in names and "mrr_opening" not in names
 
@@ -233,7 +237,9 @@ class Workspace:
             self._recurring(facts, f"{names[0]} is a number of subscriptions" if names else "", instead)
             # A correction is told by the opening, which is looked at even where it is not asked for.
             asked = replace(question, names=("mrr_opening", *names)) if hides else question
-            answer = closing.reconciled(self, ask(facts, self.definition(profile), asked))
+            answer = ask(facts, self.definition(profile), asked)
+            if revenue == "committed":  # books are closed with committed revenue
+                answer = closing.reconciled(self, answer)
             if hides:
                 answer.cells = [cell for cell in answer.cells if cell.metric.name != "mrr_opening"]
                 answer.question = question

@@ -61,6 +61,18 @@ period_start,period_end,channel,kind,amount,currency
 2026-05-01,2026-06-01,events,travel,120,EUR
 2026-06-01,2026-07-01,ads,media,300,USD
 """
+USAGE_LINES = """\
+invoice_id,customer_id,subscription_id,item_id,plan_id,kind,amount,currency,service_start,service_end
+i-01,Ben,s02,s02.calls,calls,usage,30,USD,2026-02-01,2026-03-01
+i-02,Eve,s05,s05.calls,calls,usage,12,USD,2026-02-01,2026-03-01
+i-03,Ben,s02,s02.calls,calls,usage,36,USD,2026-03-01,2026-04-01
+i-04,Ben,s02,s02.calls,calls,usage,45,USD,2026-04-01,2026-05-01
+i-05,Finn,s06,s06.calls,calls,usage,9,EUR,2026-04-01,2026-05-01
+i-06,Ben,s02,s02.calls,calls,usage,60,USD,2026-05-01,2026-06-01
+i-06,Ben,s02,s02.calls,calls,credit,-6,USD,2026-05-01,2026-06-01
+i-07,Finn,s06,s06.calls,calls,usage,12,EUR,2026-05-01,2026-06-01
+i-08,Ben,s02,s02.calls,calls,usage,51,USD,2026-06-01,2026-07-01
+"""
 SINCE, UNTIL = "2026-04", "2026-06"
 
 # The catalogue in the order in which one asks; what is in no group is listed at the end.
@@ -84,6 +96,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "What is a customer worth, and what does winning one cost?": (
         "ltv", "ltv_simple", "ltv_revenue", "ltv_six_months", "ltv_arrears", "ltv_discounted", "cac", "cac_payback",
         "cac_payback_churn_adjusted", "ltv_to_cac", "ltv_simple_to_cac",
+    ),
+    "What do they pay for what they use?": (
+        "usage_run_rate", "usage_change", "usage_credits", "usage_nrr", "usage_customers", "usage_customers_churned",
+        "usage_churn_rate",
     ),
 }  # fmt: skip
 
@@ -118,6 +134,8 @@ INTERVALS = {
     "grr_12m": _EFFECTIVE,
     "nrr": _RATIO,
     "nrr_12m": _RATIO,
+    "usage_nrr": _RATIO,
+    "usage_churn_rate": _WILSON,
     "ltv": _MEAN_LIFE,
     "ltv_to_cac": f"{_MEAN_LIFE}; cac is counted",
     **dict.fromkeys(("ltv_simple", "ltv_revenue", "ltv_arrears", "ltv_discounted"), _OF_CHURN),
@@ -194,11 +212,16 @@ _PERIOD = Period(midnight(_APRIL, zone("UTC")), midnight(_MAY, zone("UTC")), _AP
 
 
 def example(folder: Path) -> Workspace:
-    """The example company in a new workspace: its subscriptions, rates and spend, reported in US dollars."""
+    """The example company in a new workspace: its subscriptions, rates, spend and usage, in US dollars."""
     from tenure import open
 
     shop = open(folder, create=True, currency="USD")
-    for table, text in (("subscriptions", SUBSCRIPTIONS), ("rates", RATES), ("spend", SPEND)):
+    for table, text in (
+        ("subscriptions", SUBSCRIPTIONS),
+        ("rates", RATES),
+        ("spend", SPEND),
+        ("invoice_lines", USAGE_LINES),
+    ):
         file = folder / f"{table}.csv"
         file.write_text(text, encoding="utf-8")
         (report,) = shop.load(table, file)
@@ -224,8 +247,8 @@ def _shown(shop: Workspace) -> dict[str, tuple[str, str]]:
             rows = [row for row in answer.rows() if row["metric"] == name]
             who = [row for row in people if row["metric"] == name]
             found[name] = (
-                numbers.as_table(rows, "month", by, answer.notes),
-                numbers.people_table(who, "month", zone("UTC"), by),
+                numbers.as_table(rows, "month", by, [*answer.notes, *numbers.revenue_told(rows)]),
+                numbers.people_table(who, "month", zone("UTC"), by, numbers.revenue_told(rows)),
             )
     return found
 
@@ -290,8 +313,9 @@ def _title(source: str) -> str:
 def _empty(metric: Metric) -> str:
     """What the metric says of a period in which there was nothing, asked of the metric itself."""
     from tenure.measure.figures import Figures, Retention
+    from tenure.measure.usage_revenue import UsageFigures
 
-    value = metric.compute(Figures(_PERIOD, "", "USD", kept_12m=Retention()))
+    value = metric.compute(Figures(_PERIOD, "", "USD", kept_12m=Retention(), usage=UsageFigures()))
     if value.value is None:
         return f"no value (NULL), because {value.reason}"
     return "0" if not value.value else str(value.value)
@@ -367,6 +391,13 @@ def index_page() -> str:
         SPEND.rstrip("\n"),
         "```",
         "",
+        "And some pay for what they use, besides:",
+        "",
+        "<!-- file: invoice_lines.csv -->",
+        "```csv",
+        USAGE_LINES.rstrip("\n"),
+        "```",
+        "",
         "```console",
         "$ tenure init shop --currency USD",
         "...",
@@ -376,8 +407,11 @@ def index_page() -> str:
         "...",
         "$ tenure -w shop load spend spend.csv",
         "...",
+        "$ tenure -w shop load invoice_lines invoice_lines.csv",
+        "...",
         f"$ tenure -w shop metrics mrr customers customer_churn_rate --from {SINCE} --to {UNTIL} --format csv",
-        "metric,profile,period_start,period_end,segment,currency,unit,value,low,high,numerator,denominator,n,reason",
+        "metric,profile,revenue,period_start,period_end,segment,currency,unit,value,low,high,numerator,denominator,n,"
+        "reason",
         "...",
         "```",
         "",

@@ -19,7 +19,8 @@ from tenure.measure.catalogue import Metric, metrics
 from tenure.measure.currencies import SCALE
 from tenure.measure.definition import Definition
 from tenure.measure.figures import Figures, Retention
-from tenure.measure.gathering import gather
+from tenure.measure.gathering import asked_alone, gather
+from tenure.measure.revenue_lines import of_line
 from tenure.measure.segments import resolve
 from tenure.measure.worth import ASSUMED, Assumptions
 
@@ -39,6 +40,7 @@ class Question:
     currency: str | None = None
     intervals: bool = True
     assumed: Assumptions = ASSUMED
+    revenue: str = "committed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Answer:
                 {
                     "metric": cell.metric.name,
                     "profile": self.definition.name,
+                    "revenue": cell.metric.line,
                     "period_start": cell.period.first.isoformat(),
                     "period_end": cell.period.after.isoformat(),
                     "segment": cell.segment,
@@ -151,7 +154,7 @@ class Answer:
         found = self.rows()
         columns: dict[str, Any] = {
             name: pa.array([row[name] for row in found], pa.string())
-            for name in ("metric", "profile", "currency", "unit", "reason")
+            for name in ("metric", "profile", "revenue", "currency", "unit", "reason")
         }
         for name in ("period_start", "period_end"):
             columns[name] = pa.array([date.fromisoformat(row[name]) for row in found], pa.date32())
@@ -213,14 +216,15 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
     Raises BadPeriod without a period, UnknownName for unknown metrics or columns, BadInput where there is nothing to
     measure.
     """
-    wanted = metrics(question.names)
+    wanted = [of_line(metric, question.revenue) for metric in metrics(question.names)]
     if not wanted:
         raise BadInput("name at least one metric; `tenure metrics --list` shows them all")
     if question.first >= question.after:
         raise BadPeriod(f"the period ends ({question.after}) before it begins ({question.first})")
-    if not states.tables(facts) and definition.source == "states":
+    committed = any(metric.line != "usage" for metric in wanted)
+    if committed and not states.tables(facts) and definition.source == "states":
         raise BadInput("no subscriptions are loaded; load some with `tenure load subscriptions FILE`")
-    there = gather(
+    there = (gather if committed else asked_alone)(
         facts,
         definition,
         first=question.first,
@@ -236,6 +240,11 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
         from tenure.measure.lifetime_value import fill
 
         fill(facts, definition, there, question.assumed, needs, question.currency)
+    used: list[str] = []
+    if any(metric.line != "committed" for metric in wanted):
+        from tenure.measure.usage_revenue import fill as fill_usage
+
+        used = fill_usage(facts, definition, there, question.currency, wanted)
     found, segment = there.found, there.segment
     segments = sorted({key[1] for key in found}) if segment else [""]
     cells = []
@@ -272,7 +281,7 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
                             value.times,
                         )
                     )
-    return Answer(question, definition, cells, there.statements, facts, _notes(facts))
+    return Answer(question, definition, cells, there.statements, facts, [*_notes(facts), *used])
 
 
 def _notes(facts: Facts) -> list[str]:
@@ -300,6 +309,8 @@ def _is_empty(found: dict[tuple[int, str, str | None], Figures], i: int, seg: st
             if any(figures.flows.values()) or any(figures.events.values()):
                 return False
             if figures.kept_12m is not None and figures.kept_12m.opening:
+                return False
+            if figures.usage is not None and not figures.usage.says_nothing:
                 return False
     return True
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from tenure.errors import UnknownName
 from tenure.kernel import stats
@@ -17,7 +18,11 @@ from tenure.measure import worth
 from tenure.measure.currencies import SCALE
 from tenure.measure.figures import Figures, Retention
 
+if TYPE_CHECKING:
+    from tenure.measure.usage_revenue import UsageFigures
+
 MOVEMENTS = "docs/explanation/movements.md"
+USAGE = "docs/how-to/usage-priced-revenue.md"
 WORTH = "docs/how-to/what-churn-costs.md"
 
 
@@ -58,6 +63,7 @@ class Metric:
     money_parts: bool = False
     looks_back: bool = False
     family: str = "subscriptions"
+    line: str = "committed"  # of which revenue it is told; see revenue_lines
     needs: tuple[str, ...] = ()
 
     @property
@@ -419,6 +425,52 @@ def _to_cac(value: Callable[[Figures], Value]) -> Callable[[Figures], Value]:
     return compute
 
 
+# --------------------------------------------------------------------------------------------- what customers use
+
+_NO_USAGE = "no usage lines are loaded; load some with `tenure load invoice_lines FILE`"
+
+
+def of_usage(get: Callable[[UsageFigures], Fraction]) -> Callable[[Figures], Value]:
+    """Money of usage: one number of a period's usage figures."""
+
+    def compute(f: Figures) -> Value:
+        if f.usage is None or f.usage.reason:
+            return Value(None, reason=_NO_USAGE if f.usage is None else f.usage.reason)
+        return Value(get(f.usage))
+
+    return compute
+
+
+def _users(get: Callable[[UsageFigures], int]) -> Callable[[Figures], Value]:
+    def compute(f: Figures) -> Value:
+        return Value(None, reason=_NO_USAGE) if f.usage is None else Value(Fraction(get(f.usage)))
+
+    return compute
+
+
+def _usage_churn(f: Figures) -> Value:
+    if f.usage is None:
+        return Value(None, reason=_NO_USAGE)
+    lost, base = f.usage.lost, f.usage.customers_open
+    if not base:
+        why = "nobody used anything in the three months before"
+        return Value(None, numerator=Fraction(lost), denominator=Fraction(0), n=0, reason=why)
+    low, high = stats.wilson(lost, base)
+    small = f"small base: {base} customers at the start (under {stats.SMALL_BASE})" if stats.small_base(base) else ""
+    return Value(Fraction(lost, base), low, high, Fraction(lost), Fraction(base), base, small)
+
+
+def _usage_nrr(f: Figures) -> Value:
+    if f.usage is None or f.usage.retention_reason:
+        return Value(None, reason=_NO_USAGE if f.usage is None else f.usage.retention_reason)
+    before, after, n = f.usage.before, f.usage.after, f.usage.cohort
+    if not before:
+        why = "nobody used anything in the first of the 24 months"
+        return Value(None, numerator=after, denominator=before, n=n, reason=why)
+    low, high = f.usage.retention_interval()
+    return Value(after / before, low, high, after, before, n)
+
+
 def _m(
     name: str,
     title: str,
@@ -430,7 +482,7 @@ def _m(
     better: str,
     opens: str,
     source: str = MOVEMENTS,
-    **more: bool | tuple[str, ...],
+    **more: bool | str | tuple[str, ...],
 ) -> Metric:
     return Metric(name, title, question, unit, grain, formula, source, better, compute, opens, **more)  # type: ignore[arg-type]
 
@@ -996,6 +1048,99 @@ _METRICS = (
         "parts",
         WORTH,
         needs=("churn", "spend"),
+    ),
+    _m(
+        "usage_run_rate",
+        "Usage run-rate",
+        "How much a month do customers pay for what they use?",
+        "money",
+        "state",
+        "usage lines of the last three complete service months / 3, beyond minimum commitments, less credits",
+        of_usage(lambda u: u.closing),
+        "higher",
+        "usage:closing",
+        USAGE,
+        line="usage",
+    ),
+    _m(
+        "usage_change",
+        "Usage change",
+        "By how much did the usage run-rate change?",
+        "money",
+        "flow",
+        "(months that became complete - the months three before them) / 3, each at the rate of its last day",
+        of_usage(lambda u: u.change),
+        "higher",
+        "usage:change",
+        USAGE,
+        line="usage",
+    ),
+    _m(
+        "usage_credits",
+        "Usage credits",
+        "How much usage did we credit?",
+        "money",
+        "flow",
+        "credits with a time of service on items charged for usage alone, in the service months that became complete",
+        of_usage(lambda u: u.credits),
+        "lower",
+        "usage:credits",
+        USAGE,
+        line="usage",
+    ),
+    _m(
+        "usage_customers",
+        "Usage customers",
+        "How many customers use and pay for it?",
+        "count",
+        "state",
+        "customers with usage in one of the last three complete service months, whose subscriptions have not all ended",
+        _users(lambda u: u.customers_close),
+        "higher",
+        "usage:customers",
+        USAGE,
+        line="usage",
+    ),
+    _m(
+        "usage_customers_churned",
+        "Lost usage customers",
+        "How many customers stopped using?",
+        "count",
+        "flow",
+        "usage customers at the start who are none at the end: closed, or zero for three service months",
+        _users(lambda u: u.lost),
+        "lower",
+        "usage:lost",
+        USAGE,
+        line="usage",
+    ),
+    _m(
+        "usage_churn_rate",
+        "Usage churn rate",
+        "Which share of those who used did we lose?",
+        "rate",
+        "cohort",
+        "usage_customers_churned / usage customers at the start; Wilson interval",
+        _usage_churn,
+        "lower",
+        "usage:churn",
+        USAGE,
+        line="usage",
+    ),
+    _m(
+        "usage_nrr",
+        "Usage net revenue retention",
+        "What do those who used two years ago pay this year, for each dollar of the year before?",
+        "rate",
+        "cohort",
+        "usage of the last twelve complete service months / of the twelve before, of customers with usage in the first "
+        "of the 24 months",
+        _usage_nrr,
+        "higher",
+        "usage:kept",
+        USAGE,
+        money_parts=True,
+        line="usage",
     ),
 )
 

@@ -21,6 +21,8 @@ from tenure.measure.worth import Worth
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tenure.measure.usage_revenue import UsageFigures
+
 CHURNED = tuple(f"churned_{name}" for name in ("voluntary", "involuntary", "dispute", "fraud", "business", "unknown"))
 FLOWS = ("new", "reactivation", "resume", "expansion", "contraction", "pause", "churn", "entering", "leaving")
 LOSSES = ("contraction", "pause", "churn", "leaving")
@@ -83,6 +85,7 @@ class Figures:
     windows: dict[int, Figures] = field(default_factory=dict)  # by days before the end: what churn rates see
     kept_alone: Retention | None = None  # kept, of each subscription
     due: tuple[int, int] | None = None  # customers due for renewal in the period, and how many of them are lost
+    usage: UsageFigures | None = None  # what was used; None where no usage was looked at
     worth: Worth = field(default_factory=Worth)  # what lifetime value and acquisition are made of, where asked for
 
     def flow(self, kind: str) -> int:

@@ -224,6 +224,23 @@ def gather(
     return Gathered(asked, segment, shown, found, look.horizon_day, statements)
 
 
+def asked_alone(
+    facts: Facts,
+    definition: Definition,
+    *,
+    first: date,
+    after: date,
+    grain: str,
+    segment: Segment | None = None,
+    currency: str | None = None,
+    **_: bool,
+) -> Gathered:
+    """The periods of [first, after) without any figures of subscriptions: for questions that need none of them."""
+    asked = periods(first, after, grain, facts.timezone)
+    horizon = day_number(from_micros(facts.horizon).astimezone(facts.timezone).date())
+    return Gathered(asked, segment, [currency] if currency else [], {}, horizon)
+
+
 def _conversion(facts: Facts, currency: str, fx: str) -> Conversion:
     """The rates into a currency, read once per look at the facts."""
     key = ("conversion", currency, fx)

@@ -44,8 +44,17 @@ def shape(facts: Facts) -> Shape:
             "`tenure load invoice_lines FILE`, or choose source=states"
         )
     st = facts.statement()
-    sql = f"SELECT min(currency) AS low, max(currency) AS high FROM {facts.source(st, 'invoice_lines')}"
+    sql = (
+        "SELECT min(currency) AS low, max(currency) AS high, "
+        "max(CASE WHEN kind = 'recurring' THEN 1 ELSE 0 END) AS recurring "
+        f"FROM {facts.source(st, 'invoice_lines')}"
+    )
     row = facts.engine.table(st.render(sql)).to_pylist()[0]
+    if not row["recurring"]:
+        raise BadInput(
+            "this definition makes MRR from invoices, and no lines of recurring charges are loaded; load some with "
+            "`tenure load invoice_lines FILE`, or choose source=states"
+        )
     several = row["low"] != row["high"]
     return Shape(False, False, False, False, False, several, False, None if several else row["low"])
 

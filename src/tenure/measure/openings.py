@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from tenure.measure.answers import Answer, Cell
     from tenure.measure.catalogue import Metric
+    from tenure.measure.usage_revenue import UsageBook
 
 # Decimals of a major unit to which converted amounts are told; sums of millions of them still round to the figure.
 _DECIMALS = 10
@@ -208,6 +209,13 @@ class Opening:
         reporting = question.currency
         converts = reporting is not None and self.known != [reporting]
         self.conversion = Conversion.of(self.facts, reporting) if reporting is not None and converts else None
+
+    @cached_property
+    def usage(self) -> UsageBook:
+        """What was used in the periods asked for."""
+        from tenure.measure.usage_revenue import UsageBook
+
+        return UsageBook(self.facts, self.definition, self.asked, self.segment, self.question.currency)
 
     # ------------------------------------------------------------------------------------------------- in the engine
 
@@ -597,6 +605,10 @@ RECIPES: dict[str, Callable[[Opening], Shares]] = {
 
 def recipe(metric: Metric) -> Callable[[Opening], Shares]:
     """What a customer adds to a metric."""
+    if metric.opens.startswith(("usage:", "total:")):
+        from tenure.measure.usage_openings import recipe_of_line
+
+        return recipe_of_line(metric)
     if metric.name in RECIPES:
         return RECIPES[metric.name]
     opens, _, detail = metric.opens.partition(":")

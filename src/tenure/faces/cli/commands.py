@@ -246,7 +246,7 @@ def metrics(
     by: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Split by a column, trait, tenure or size; repeatable.")
     ] = None,
-    revenue: Annotated[str, typer.Option(metavar="LINE", help="Which revenue: committed.")] = "committed",
+    revenue: Annotated[str, typer.Option(metavar="LINE", help="Which revenue: committed, usage, total.")] = "committed",
     profile: Annotated[
         str | None, typer.Option(metavar="NAME", help="Definition profile [default: the workspace's].")
     ] = None,
@@ -262,9 +262,10 @@ def metrics(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Measure any metric of the catalogue. Per period, split as you like, down to the customers in it."""
-    from tenure.errors import BadInput, BadPeriod, UnknownName
+    from tenure.errors import BadInput, BadPeriod
     from tenure.measure.catalogue import CATALOGUE
     from tenure.measure.catalogue import metrics as find
+    from tenure.measure.revenue_lines import of_line
 
     if list_:
         _list(find(names) if names else list(CATALOGUE.values()), format)
@@ -278,8 +279,8 @@ def metrics(
         raise BadPeriod(
             f"{what} needs a period, for {kind} without one means nothing: add --from, such as --from 2026-01"
         )
-    if revenue != "committed":
-        raise UnknownName.of("revenue line", revenue, ["committed"])
+    for metric in chosen:
+        of_line(metric, revenue)
     if sql and customers:
         raise BadInput("--sql and --customers answer two questions; ask one of them")
     shop = _shop(context, workspace)
@@ -296,12 +297,14 @@ def metrics(
             profile=profile,
             known_on=known_on,
             engine=engine,
+            revenue=revenue,
         )
         people = numbers.people(answer) if customers else []
+    line = numbers.revenue_told(answer.rows())
     if sql:
         put(answer.sql())
     elif customers:
-        remarks = [*answer.notes, *_remarks(shop, known_on, answer.definition.name)]
+        remarks = [*answer.notes, *line, *_remarks(shop, known_on, answer.definition.name)]
         if differing := numbers.not_followed(answer):
             remarks.append(differing)
         _people(people, period, tuple(by or ()), shop.settings.timezone, format, remarks)
@@ -310,7 +313,7 @@ def metrics(
     elif format is Format.csv:
         put(as_csv(*flattened(numbers.KEYS, answer.rows(), tuple(by or ()))))
     else:
-        remarks = [*answer.notes, *_remarks(shop, known_on, answer.definition.name)]
+        remarks = [*answer.notes, *line, *_remarks(shop, known_on, answer.definition.name)]
         rows = answer.rows()
         put(
             numbers.as_table(rows, period, tuple(by or ()), remarks)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NOTHING = "–"
 KEYS = (
-    "metric", "profile", "period_start", "period_end", "segment", "currency", "unit", "value", "low", "high",
+    "metric", "profile", "revenue", "period_start", "period_end", "segment", "currency", "unit", "value", "low", "high",
     "numerator", "denominator", "n", "reason",
 )  # fmt: skip
 
@@ -204,6 +204,17 @@ def people(answer: Answer) -> list[dict[str, Any]]:
             if row[name] is not None:
                 row[name] = trimmed(row[name], row["currency"]) if is_money else int(row[name])
     return rows
+
+
+def revenue_told(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Which revenue the numbers are of, in a sentence, where any of them is of another than committed revenue."""
+    lines = {row["metric"]: row["revenue"] for row in rows}
+    if set(lines.values()) <= {"committed"}:
+        return []
+    of = {line: [name for name in lines if lines[name] == line] for line in dict.fromkeys(lines.values())}
+    if len(of) == 1:
+        return [f"Of {next(iter(of))} revenue."]
+    return ["; ".join(f"of {line} revenue: {', '.join(names)}" for line, names in of.items()).capitalize() + "."]
 
 
 def not_followed(answer: Answer) -> str:
