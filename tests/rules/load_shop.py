@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from tenure.connect.files import LoadReport, load
+from tenure.lake.engines import DuckDB
 from tenure.lake.store import Lake
+from tenure.lake.tables import TABLES, all_columns
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 
@@ -45,10 +46,13 @@ class Shop:
         snapshot = self.lake.snapshot(table)
         if not snapshot.rows:
             return []
-        with duckdb.connect() as con:
-            con.execute("SET TimeZone = 'UTC'")
-            sql = f"SELECT {columns} FROM read_parquet(?) WHERE {where} ORDER BY ALL"
-            return con.execute(sql, [list(snapshot.files)]).fetchall()
+        engine = DuckDB()
+        every = engine.source(table, snapshot.files, all_columns(TABLES[table]), snapshot.all_null)
+        try:
+            found = engine.connection.execute(f"SELECT {columns} FROM ({every}) AS t WHERE {where} ORDER BY ALL")
+            return list(found.fetchall())
+        finally:
+            engine.close()
 
     def count(self, table: str) -> int:
         """How many rows are stored."""

@@ -418,8 +418,8 @@ def test_files_of_another_shape_are_not_committed(lake: Lake) -> None:
     whole = pq.read_table(good)
 
     lacking, extra, other, foreign = (lake.stage("customers") for _ in range(4))
-    pq.write_table(whole.drop_columns(["name"]), lacking)
-    refuse("lacks column 'name'", lacking)
+    pq.write_table(whole.drop_columns(["recorded_at"]), lacking)
+    refuse("lacks column 'recorded_at', which is required", lacking)
     pq.write_table(whole.append_column("shoe", pa.array([42])), extra)
     refuse("has an unknown column 'shoe'", extra)
     pq.write_table(whole.set_column(0, "customer_id", pa.array([1])), other)

@@ -1,8 +1,9 @@
-"""What must a stored file hold? Every column of its table, each in its one type, and a value where one is required."""
+"""What may a stored file hold? Columns of its table, each in its one type, and a value where one is required."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,16 +90,21 @@ def checked(table: FactTable, path: Path) -> FileStatistics:
     except (pa.ArrowInvalid, OSError) as error:
         raise BadInput(f"{path} cannot be read as a Parquet file: {error}.") from error
     wanted = arrow_schema(table)
-    for name in sorted(set(found.names) ^ set(wanted.names)):
-        verdict = "lacks" if name in wanted.names else "has an unknown"
-        raise BadInput(f"{path.name} for table '{table.name}' {verdict} column '{name}'.")
+    for name in sorted(set(found.names) - set(wanted.names)):
+        raise BadInput(f"{path.name} for table '{table.name}' has an unknown column '{name}'.")
+    absent = set(wanted.names) - set(found.names)
+    for column in all_columns(table):
+        if column.required and column.name in absent:
+            raise BadInput(f"{path.name} for table '{table.name}' lacks column '{column.name}', which is required.")
     for part in wanted:
-        if found.field(part.name).type != part.type:
+        if part.name not in absent and found.field(part.name).type != part.type:
             raise BadInput(
                 f"column '{part.name}' of table '{table.name}' wants {part.type}, "
                 f"{path.name} holds {found.field(part.name).type}."
             )
-    statistics = of_footer(footer)
+    there = of_footer(footer)
+    nulls = {**there.nulls, **dict.fromkeys(absent, there.rows)}
+    statistics = replace(there, columns=frozenset(wanted.names), nulls=nulls)
     for column in all_columns(table):
         if _must_have_value(column) and statistics.nulls.get(column.name, 0):
             empty = statistics.nulls[column.name]

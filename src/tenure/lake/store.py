@@ -149,9 +149,10 @@ class Lake:
         """Make the staged files part of the table, all at once. False if that load was there already.
 
         In that case the staged files are deleted and nothing changes, so a load may be tried again after any failure.
-        The files hold every column of the table in its type, `rows` rows together, and a value wherever a column is
-        required. `repeats_keys` says that a key of these rows occurs twice, here or with what is stored: a lasting
-        mark. `metadata` goes into the table's history. On an error the staged files are left to the caller.
+        The files hold columns of the table in their types, `rows` rows together, and a value wherever a column is
+        required; a column that a file lacks is NULL in it. `repeats_keys` says that a key of these rows occurs twice,
+        here or with what is stored: a lasting mark. `metadata` goes into the table's history. On an error the staged
+        files are left to the caller.
 
         Raises BadInput for files of another shape, Busy when other writers win again and again.
         """

@@ -352,9 +352,16 @@ class _Loading:
 
     def _stream(self, reading: Reading) -> str:
         """The statement that reads, checks and completes every row; a bad one is an error."""
-        content = [f"{reading.column(column)} AS {_quoted(column.name)}" for column in self.table.columns]
+        content = [
+            f"{reading.column(column)} AS {_quoted(column.name)}"
+            for column in self.table.columns
+            if reading.has(column.name) or column.required
+        ]
+        bitemporal = self._bitemporal(None, reading)
+        if not reading.has("version"):
+            del bitemporal["version"]
         return (
-            f"SELECT {', '.join([*content, *self._bitemporal(None, reading).values()])}, "
+            f"SELECT {', '.join([*content, *bitemporal.values()])}, "
             f"CASE WHEN {reading.bad} OR {reading.untrimmed('whole')} THEN error('a row is wrong') "
             f"ELSE {short_hash('whole')} END AS row_hash "
             f"FROM (SELECT *, {reading.joined()} AS whole FROM ({reading.values(self._raw(False))}))"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenure.connect.files.checking import row_hash
 from tenure.lake.portable import micros, text
-from tenure.lake.tables import FactTable
+from tenure.lake.tables import FactTable, all_columns
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -47,10 +47,10 @@ class Verdicts:
 def compare(con: DuckDBPyConnection, lake: Lake, table: FactTable, staged: Path) -> Verdicts:
     """Compare the staged rows with each other and with the lake. Call under the table's writing lock."""
     con.execute("CREATE OR REPLACE TEMP TABLE verdicts (rid BIGINT, verdict VARCHAR)")
-    rows = f"read_parquet({text(str(staged))}, file_row_number=true)"
+    rows = stored(table, text(str(staged)), numbered=True)
     key = [f'"{name}"' for name in table.key]
     told = "NOT recorded_assumed AND recorded_at <> loaded_at"
-    several = _Several.of(con, staged) if table.name == "subscription_spans" else None
+    several = _Several.of(con, rows) if table.name == "subscription_spans" else None
     repeated = (several is None or several.same_start()) and _repeated(con, staged, key)
     if repeated:
         _among_themselves(con, rows, key, told)
@@ -62,7 +62,7 @@ def compare(con: DuckDBPyConnection, lake: Lake, table: FactTable, staged: Path)
     if table.name == "subscription_spans" and (
         snapshot.rows or ((several is None or several.overlap()) and _repeated(con, staged, key[:2]))
     ):
-        lake_rows = f"read_parquet({files}, union_by_name=true)" if snapshot.rows else ""
+        lake_rows = stored(table, files) if snapshot.rows else ""
         _overlaps(con, table, rows, lake_rows, told)
     found = con.execute("SELECT verdict, count(*) FROM verdicts GROUP BY 1").fetchall()
     counts = dict(found)
@@ -78,6 +78,15 @@ def compare(con: DuckDBPyConnection, lake: Lake, table: FactTable, staged: Path)
             groups = f"SELECT 1 FROM {fresh} GROUP BY {', '.join(key)} HAVING count(*) > 1 LIMIT 1"
             repeats = con.execute(groups).fetchone() is not None
     return Verdicts(bool(counts), refused, repeats)
+
+
+def stored(table: FactTable, files: str, *, numbered: bool = False) -> str:
+    """Rows of files of a table as a relation with every column: one that no file has is NULL."""
+    numbers = ", file_row_number=true" if numbered else ""
+    nothing = ", ".join(f'NULL::{column.sql_type} AS "{column.name}"' for column in all_columns(table))
+    return (
+        f"((FROM read_parquet({files}, union_by_name=true{numbers})) UNION ALL BY NAME (SELECT {nothing} WHERE false))"
+    )
 
 
 def _one(con: DuckDBPyConnection, query: str) -> int:
@@ -142,14 +151,13 @@ class _Several:
     ends: Any
 
     @classmethod
-    def of(cls, con: DuckDBPyConnection, staged: Path) -> _Several | None:
+    def of(cls, con: DuckDBPyConnection, rows: str) -> _Several | None:
         """Pick them out by the first 26 bits; the few others that come along are alone and do no harm.
 
         None where there are more spans than memory is meant for.
         """
         import numpy as np
 
-        rows = f"read_parquet({text(str(staged))})"
         if _one(con, f"SELECT count(*) FROM {rows}") > _CHUNK:
             return None
         seen = con.execute(
@@ -207,7 +215,7 @@ def _with_the_lake(con: DuckDBPyConnection, table: FactTable, rows: str, files: 
     own_hash = row_hash(table)
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE met AS SELECT {keys}, coalesce(row_hash, {own_hash}) AS row_hash, retracted, "
-        f"recorded_at, version FROM read_parquet({files}, union_by_name=true) l "
+        f"recorded_at, version FROM {stored(table, files)} l "
         f"SEMI JOIN {rows} s ON {_same(table, 'l', 's')}"
     )
     if not _one(con, "SELECT count(*) FROM met"):
@@ -311,7 +319,7 @@ def write_fresh(
             shown.append("recorded_assumed AND v.verdict IS NULL AS recorded_assumed")
         else:
             shown.append(f's."{name}"')
-    rows = f"read_parquet({text(str(staged))}, file_row_number=true)"
+    rows = stored(table, text(str(staged)), numbered=True)
     query = (
         f"SELECT {', '.join(shown)} FROM {rows} s LEFT JOIN verdicts v ON v.rid = s.file_row_number "
         "WHERE v.verdict IS NULL OR v.verdict = 'later'"
