@@ -8,6 +8,7 @@ and it goes to quarantine. So an expression never takes an unreadable end for no
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import hashlib
 import re
@@ -25,7 +26,7 @@ from tenure.connect.files.loading import Derived, connection, scratch_folder
 from tenure.connect.files.loading import load as load_file
 from tenure.connect.files.reports import LoadReport
 from tenure.connect.files.sources import Source
-from tenure.errors import BadFile, UnknownName
+from tenure.errors import BadFile
 from tenure.kernel.time import zone as zone_of
 from tenure.lake.portable import micros, text
 
@@ -254,9 +255,11 @@ class _Folder:
         header = {snake(name): name for name in reversed(source.names)}
         missing = [name for name in spec.needs if self._place(spec, source, name) is None]
         if missing:
+            near = difflib.get_close_matches(missing[0], list(header), n=1, cutoff=0.6)
+            there = f"Is it '{header[near[0]]}'?" if near else f"It has: {', '.join(list(header.values())[:15])}."
             raise BadFile(
-                f"{path} has no column '{missing[0]}', which {self.told.name} needs of '{spec.name}'. "
-                f"{UnknownName.of('column there', missing[0], header)} Nothing was loaded."
+                f"{path} has no column '{missing[0]}', which {self.told.name} needs of '{spec.name}'. {there} "
+                "Nothing was loaded."
             )
         records = self._records(source, scratch)
         raw = self._raw(source, scratch)
@@ -445,7 +448,7 @@ class _Folder:
             raise
         except duckdb.Error as error:
             first = " ".join(str(error).split("\n\n")[0].splitlines())
-            raise BadFile(f"the mapping {self.told.name}, {what}: {first} Nothing was loaded.") from error
+            raise BadFile(f"the mapping {self.told.name}, {what}: {first}. Nothing was loaded.") from error
 
 
 def _alias(relation: str) -> str:
