@@ -245,6 +245,18 @@ def test_the_correction_names_its_customers_and_the_rows_behind_each(books: Book
     assert f"{of_ben['recorded_at']:%Y-%m-%d}" == "2025-07-03"
 
 
+def test_the_opening_and_the_correction_after_a_closed_month_open_to_their_customers(books: Books) -> None:
+    books.shop.close_month("2025-06")
+    books.learn(span("Ben", 50, "2025-01-08", "2025-06-03", recorded="2025-08-01"))
+    answer = books.shop.metrics("mrr_opening", "mrr_correction", since="2025-07")
+    told = answer.customers().to_pylist()
+    for name in ("mrr_opening", "mrr_correction"):
+        value = next(row["value"] for row in answer.rows() if row["metric"] == name)
+        assert sum(row["amount"] for row in told if row["metric"] == name) == value, name
+    correction = [row for row in told if row["metric"] == "mrr_correction"]
+    assert [(row["customer_id"], row["amount"], row["what"]) for row in correction] == [("Ben", -50, "correction")]
+
+
 def test_a_month_that_opens_after_no_closed_one_has_no_corrections_to_list(books: Books) -> None:
     with pytest.raises(BadInput, match="2025-06 is not closed"):
         books.shop.corrections("2025-07")

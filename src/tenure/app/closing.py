@@ -359,6 +359,7 @@ def reconciled(shop: Workspace, answer: Answer) -> Answer:
     cells = []
     books: dict[date, Closed | None] = {}
     remarks: list[str] = []
+    used: dict[date, Closed] = {}
     openings = {(c.period.first, c.currency): c.value for c in answer.cells if c.metric.name == OPENING}
     for cell in answer.cells:
         first = cell.period.first
@@ -386,8 +387,21 @@ def reconciled(shop: Workspace, answer: Answer) -> Answer:
             continue
         reason = "; ".join(filter(None, (cell.reason, f"as closed: {closed.name}")))
         value = then * SCALE
+        used[first] = closed
         cells.append(replace(cell, value=value if cell.metric.name == OPENING else now - value, reason=reason))
-    return replace(answer, cells=cells, notes=[*answer.notes, *dict.fromkeys(remarks)])
+
+    def corrected(first: date) -> list[dict[str, Any]]:
+        return differing(answer.facts, used[first]) if first in used else []
+
+    return replace(answer, cells=cells, notes=[*answer.notes, *dict.fromkeys(remarks)], corrected=corrected)
+
+
+def differing(facts: Facts, closed: Closed) -> list[dict[str, Any]]:
+    """The customers whose balance at a closed month's end is another now; see measure.restatements.compared."""
+    from tenure.measure.restatements import balances, compared
+
+    now = balances(facts, definition_of(closed), closed.month, add_months(closed.month, 1))
+    return compared(facts, closed.balances(), now)
 
 
 def then_of(facts: Facts, closed: Closed) -> Facts:
@@ -403,7 +417,7 @@ def corrections(
     Returns dicts, the largest correction first: customer_id, name, currency, kind (`correction`), closed, now, amount
     (Decimals in major units), was_customer, is_customer, because (rows learned since, as Learned.as_json has them).
     """
-    from tenure.measure.restatements import among, balances, compared, learned
+    from tenure.measure.restatements import among, learned
 
     first = of_month(month)
     before = add_months(first, -1)
@@ -412,7 +426,7 @@ def corrections(
         raise BadInput(f"{before:%Y-%m} is not closed, so {month} opens with what is known now")
     definition = definition_of(closed)
     facts = shop.facts(known_on, engine)
-    found = compared(facts, closed.balances(), balances(facts, definition, before, first))
+    found = differing(facts, closed)
     rows = learned(facts, definition, since=closed.known_before, after=first, loaded_since=closed.closed_at)
     whose, _ = among(facts, then_of(facts, closed), rows)
     known = names(facts)

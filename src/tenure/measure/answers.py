@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -82,6 +83,7 @@ class Answer:
     statements: list[str]
     facts: Facts
     notes: list[str] = field(default_factory=list)
+    corrected: Callable[[date], list[dict[str, Any]]] | None = None  # see openings: whom closed books have otherwise
 
     def __iter__(self) -> Any:
         return iter(self.cells)

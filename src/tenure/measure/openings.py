@@ -205,6 +205,7 @@ class Opening:
             place = {day: i for i, day in enumerate(bounds)}
             self.windows = [Window(place[s], place[p.after] - 1) for s, p in zip(starts, self.asked, strict=True)]
         self.known = currencies(self.facts)
+        self.corrected = answer.corrected or (lambda first: [])
         self.segment = resolve(self.facts, question.by)
         reporting = question.currency
         converts = reporting is not None and self.known != [reporting]
@@ -577,8 +578,29 @@ def _due(told: Opening) -> Shares:
     return {key: share for key, share in _lost(told).items() if key[3] in people[key[0]]}
 
 
+def _correction(told: Opening) -> Shares:
+    """What each customer's balance at a window's start is now, less what the closed books have; nobody without books."""
+    found: Shares = {}
+    for window, period in enumerate(told.asked):
+        for row in told.corrected(period.first):
+            if row["currency"] is not None and row["now"] != row["then"]:
+                amount, currency = told.worth(row["now"] - row["then"], row["currency"], told.starts(window))
+                share = found.setdefault((window, "", currency, row["customer_id"]), Share())
+                share.amount += amount
+                share.seen(None, "correction")
+    return found
+
+
+def _opening(told: Opening) -> Shares:
+    """The balance at the windows' starts; after a closed month, as its books have it."""
+    found = _balance(opening=True)(told)
+    for key, share in _correction(told).items():
+        found.setdefault(key, Share(what=["balance"])).amount -= share.amount
+    return found
+
+
 def _nobody(told: Opening) -> Shares:
-    """A number that is made of no customer: a correction, as long as no month is closed."""
+    """A number that is made of no customer."""
     return {}
 
 
@@ -590,7 +612,8 @@ _OTHER = ("churned_dispute", "churned_fraud", "churned_business")
 # What a customer adds to each metric's numerator and denominator; for those not named, how the catalogue says it opens.
 RECIPES: dict[str, Callable[[Opening], Shares]] = {
     "arr": _balance(12),
-    "mrr_opening": _balance(opening=True),
+    "mrr_opening": _opening,
+    "mrr_correction": _correction,
     "mrr_fx": _fx,
     "arpa": _balance(per_head=True),
     "paying_customers": _payers,
