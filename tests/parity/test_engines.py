@@ -135,6 +135,13 @@ def test_cohorts_and_lifetimes_are_equal_on_both_engines(shop: tenure.Workspace,
         assert a.counts.entries.tolist() == b.counts.entries.tolist()
 
 
+def test_what_churn_costs_is_equal_on_both_engines(shop: tenure.Workspace, engines: tuple[str, str]) -> None:
+    one, other = (shop.cost(since="2026-02", until="2026-03", currency="USD", engine=engine) for engine in engines)
+    assert_same(one.rows(), other.rows())
+    assert one.customers().to_pylist() == other.customers().to_pylist()
+    assert {row["section"] for row in one.rows() if row["value"]} >= {"lost", "replacing", "at_risk", "protected"}
+
+
 def one_value(engine: Engine, expression: str) -> Any:
     return engine.table(f"SELECT {expression} AS x").column(0).to_pylist()[0]
 

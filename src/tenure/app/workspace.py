@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tenure.measure.answers import Answer
     from tenure.measure.bridge import Bridge
     from tenure.measure.cohorts import CohortTable
+    from tenure.measure.costs import Cost
     from tenure.measure.definition import Definition
     from tenure.measure.lifetimes import Lives
     from tenure.measure.orders import OrderHistory
@@ -287,6 +288,51 @@ class Workspace:
                 progress=progress,
             )
         )
+
+    def cost(
+        self,
+        *,
+        since: str,
+        until: str | None = None,
+        by: str | Sequence[str] = (),
+        currency: str | None = None,
+        lag_months: int | None = None,
+        profile: str | None = None,
+        known_on: str | datetime | None = None,
+        engine: str | None = None,
+    ) -> Cost:
+        """What churn cost from the whole of `since` to the whole of `until`; see measure.costs.
+
+        lag_months: how long before customers come the money was spent that won them (default: the settings').
+        """
+        from tenure.measure.costs import cost_of_churn
+
+        first, after = whole_days(since)[0], whole_days(until or since)[1]
+        if first >= after:
+            raise BadPeriod(f"the period ends ({after}) before it begins ({first})")
+        names = (by,) if isinstance(by, str) else tuple(by)
+        reporting = currency or self.settings.currency
+        reporting = None if reporting is None or reporting.lower() == "each" else reporting.upper()
+        if reporting is not None:
+            exponent(reporting)
+        assumed = self.assumptions
+        if lag_months is not None:
+            if not 0 <= lag_months <= 24:
+                raise BadInput(f"a lag of {lag_months} months: give whole months from 0 to 24")
+            assumed = replace(assumed, lag_months=lag_months)
+        instead = "`tenure report` tells of buyers and repeat purchases"
+
+        def attempt() -> Cost:
+            facts = self.facts(known_on, engine)
+            self._recurring(facts, "what churn costs is asked of subscriptions", instead)
+            chosen: dict[str, Any] = {"first": first, "after": after, "by": names, "currency": reporting}
+            found = cost_of_churn(facts, self.definition(profile), assumed=assumed, **chosen)
+            if "margin" not in self.settings.told:
+                share = f"{100 * self.settings.margin:.0f} %"
+                found.notes.append(f"The margin of {share} is the default: set your own as margin in tenure.toml.")
+            return found
+
+        return self._again(attempt)
 
     def movements(
         self,

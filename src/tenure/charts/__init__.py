@@ -4,6 +4,7 @@
     layer_cake, cohort_heatmap      which cohorts carry the revenue; how much of each is still there
     survival, hazard                how long customers stay; when they leave
     churn_by_segment                which plan, channel or country loses more
+    cost_of_churn                   what churn cost: lost, at risk, kept
     rate_over_time                  one rate with its interval and its target
     revenue_by_period, customers_by_period   a business that sells orders
 
@@ -26,6 +27,7 @@ _WHERE = {
     "survival": "lifetimes",
     "hazard": "lifetimes",
     "churn_by_segment": "segments",
+    "cost_of_churn": "costs",
     "rate_over_time": "revenue",
     "revenue_by_period": "revenue",
     "customers_by_period": "revenue",
@@ -37,6 +39,7 @@ _WHERE = {
 __all__ = [
     "churn_by_segment",
     "cohort_heatmap",
+    "cost_of_churn",
     "customers_by_period",
     "hazard",
     "layer_cake",
@@ -52,6 +55,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from tenure.charts.cohorts import cohort_heatmap, layer_cake
+    from tenure.charts.costs import cost_of_churn
     from tenure.charts.lifetimes import hazard, survival
     from tenure.charts.picture import png, save, svg
     from tenure.charts.revenue import customers_by_period, rate_over_time, revenue_by_period

@@ -17,7 +17,7 @@ from tenure.errors import BadInput
 from tenure.kernel.survival import Counts
 from tenure.kernel.time import Period, add_months, midnight
 from tenure.lake.facts import Facts
-from tenure.lake.portable import Statement, day_number, from_day_number
+from tenure.lake.portable import Dialect, Statement, day_number, from_day_number
 from tenure.measure import states
 from tenure.measure.cohorts import history, nothing_known
 from tenure.measure.definition import Definition
@@ -193,11 +193,7 @@ def _ended(
     def months(a: str, b: str, up: bool) -> str:
         if unit == "day":
             return f"({b} - {a})"
-        whole = d.completed_months(a, b)
-        if not up:
-            return whole
-        exact = f"(day({d.date_of(a)}) = day({d.date_of(b)}) OR ({d.date_of(b)} = last_day({d.date_of(b)}) AND day({d.date_of(a)}) > day({d.date_of(b)})))"
-        return f"({whole} + CASE WHEN {exact} THEN 0 ELSE 1 END)"
+        return months_begun(d, a, b) if up else d.completed_months(a, b)
 
     seen = st.step(
         "spells_seen",
@@ -221,6 +217,13 @@ def _ended(
         "GROUP BY seen, seg, actor, entry, tenure, gone ORDER BY 1, 2, 3, 4, 5, 6"
     )
     return facts.engine.table(sql).to_pylist(), sql
+
+
+def months_begun(d: Dialect, start: str, end: str) -> str:
+    """How many calendar months lie between two day numbers, a month that has begun counting as one."""
+    a, b = d.date_of(start), d.date_of(end)
+    exact = f"(day({a}) = day({b}) OR ({b} = last_day({b}) AND day({a}) > day({b})))"
+    return f"({d.completed_months(start, end)} + CASE WHEN {exact} THEN 0 ELSE 1 END)"
 
 
 def _horizon_day(facts: Facts) -> int:

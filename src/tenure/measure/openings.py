@@ -24,6 +24,7 @@ from tenure.measure import states
 from tenure.measure.currencies import SCALE, Conversion, by_day, currencies, day_before
 from tenure.measure.definition import BASE, Definition, profile
 from tenure.measure.figures import LOSSES
+from tenure.measure.lifetimes import months_begun
 from tenure.measure.movements import Money, movements
 from tenure.measure.renewals import due
 from tenure.measure.segments import resolve
@@ -355,6 +356,33 @@ class Opening:
                 "WHERE m.kind IS NOT NULL AND m.period >= 0 AND g.customer0 <> g.customer1",
             )
         )
+
+    def losses(self, each: bool = False) -> Iterator[dict[str, Any]]:
+        """Churned MRR by window, segment, currency, day and months since the customer's first payment.
+
+        Rows win, seg, currency, day, tenure (a month that has begun counts), amount (10^-6 minor units, positive); with
+        `each` also customer_id, ts and actor, by customer.
+        """
+        st, look = self._look()
+        first = st.step(
+            "first_days",
+            "SELECT customer_id, min(day) AS start_day FROM "
+            f"{look.moved} WHERE closes = 1 AND customer0 = 0 AND customer1 = 1 GROUP BY customer_id",
+            says="the day on which each customer first paid",
+        )
+        seg = look.seg() if look.seg() == "''" else "m.seg"
+        currency = look.currency_in("m") if look.by_currency else look.currency
+        tenure = f"greatest({months_begun(look.d, 'f.start_day', 'm.day')}, 1)"
+        lost = st.step(
+            "lost_by_tenure",
+            f"SELECT m.period AS win, {seg} AS seg, {currency} AS currency, m.day, {tenure} AS tenure, m.customer_id, "
+            f"m.ts, m.actor, -m.amount AS amount FROM {look.placed()} AS m JOIN {first} AS f "
+            "ON f.customer_id = m.customer_id WHERE m.kind = 'churn' AND m.period >= 0",
+        )
+        keys = "win, seg, currency, day, tenure" + (", customer_id" if each else "")
+        also = ", max(ts) AS ts, max_by(actor, ts) AS actor" if each else ""
+        total = look.d.total("amount")
+        return self._rows(st, f"SELECT {keys}, {total} AS amount{also} FROM {lost} GROUP BY {keys} ORDER BY {keys}")
 
     # ------------------------------------------------------------------------------------------------ in one currency
 

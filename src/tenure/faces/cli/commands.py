@@ -382,6 +382,79 @@ def _list(chosen: list[Any], format: Format) -> None:
 
 
 @app.command()
+def cost(
+    context: typer.Context,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="First day, month, quarter or year, whole.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="DATE", help="Last one, included whole [default: that of --from].")
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Split by a column or trait; repeatable.")
+    ] = None,
+    currency: CurrencyOption = None,
+    lag: Annotated[
+        int | None,
+        typer.Option(metavar="MONTHS", help="How much earlier spend won them [default: the workspace's, else 0]."),
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Definition profile [default: the workspace's].")
+    ] = None,
+    known_on: KnownOnOption = None,
+    engine: EngineOption = None,
+    customers: Annotated[bool, typer.Option("--customers", help="Print who left instead.")] = False,
+    chart: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it into FILE.svg or FILE.png.")] = None,
+    language: Annotated[str, typer.Option(metavar="LANGUAGE", help="Of the chart: en or th.")] = "en",
+    format: FormatOption = Format.table,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Say what churn cost. Lost revenue and value, replacing it, a point of churn, what is at risk, what was kept."""
+    from tenure.errors import BadInput, BadPeriod
+
+    if since is None:
+        raise BadPeriod("what churn cost needs a period: add --from, such as --from 2026-01")
+    if chart is not None and chart.suffix.lower() not in (".svg", ".png"):
+        raise BadInput(f"{chart}: a chart is drawn as .svg or .png")
+    shop = _shop(context, workspace)
+    from tenure.faces.cli import costing, progress
+
+    with progress.shown("measuring"):
+        found = shop.cost(
+            since=since,
+            until=until,
+            by=tuple(by or ()),
+            currency=currency,
+            lag_months=lag,
+            profile=profile,
+            known_on=known_on,
+            engine=engine,
+        )
+        people = costing.people_rows(found) if customers else []
+    if chart is not None:
+        from tenure.charts.picture import save
+
+        save(found.chart(language), chart)
+    if customers and format is not Format.json:
+        from tenure.kernel.time import zone
+
+        put(
+            as_csv(*flattened(costing.PEOPLE_KEYS, people, tuple(by or ())))
+            if format is Format.csv
+            else costing.people_table(people, tuple(by or ()), zone(shop.settings.timezone))
+        )
+    elif customers:
+        put(as_json(people))
+    elif format is Format.json:
+        put(as_json([found.as_json()]))
+    elif format is Format.csv:
+        names = tuple(dict.fromkeys(name for row in found.rows() for name in row["segment"] or ()))
+        put(as_csv(*flattened(costing.KEYS, found.rows(), names)))
+    else:
+        put(costing.as_table(found, _remarks(shop, known_on, found.definition.name)))
+
+
+@app.command()
 def bridge(
     context: typer.Context,
     to_profile: Annotated[str, typer.Option(metavar="NAME", help="The other definition, choices behind its name.")],
