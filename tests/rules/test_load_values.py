@@ -317,3 +317,21 @@ def test_options_that_mean_nothing_are_refused_before_anything_is_read(shop: Sho
     with pytest.raises(BadFile, match="--currency"):
         shop.load("subscriptions", "subscription_id,customer_id,amount,started_at\ns,c,1,2026-01-01\n")
     assert shop.lake.tables() == []
+
+
+def test_the_lines_of_an_order_keep_the_names_that_the_file_gives_them(shop: Shop) -> None:
+    report = shop.load(
+        "order_lines",
+        """
+        order_id,line,customer_id,ordered_at,amount,currency
+        o1,A,c1,2026-01-01,1.00,USD
+        o1,B,c1,2026-01-01,2.00,USD
+        o2,A,c1,2026-01-02,3.00,usd
+        o2,,c1,2026-01-02,4.00,USD
+        o3,A,c1,someday,5.00,USD
+        """,
+    )
+    assert shop.reasons(report) == {6: ("ordered_at", "is not a time; write it like 2026-01-31 17:30")}
+    found = shop.rows("order_lines", "order_id, line, amount_minor", "order_id = 'o1' OR line = 'A'")
+    assert found == [("o1", "A", 100), ("o1", "B", 200), ("o2", "A", 300)]
+    assert shop.count("order_lines") == 4

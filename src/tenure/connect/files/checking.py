@@ -229,7 +229,7 @@ class Reading:
 
     def values(self, raw: str) -> str:
         """The SELECT of typed values over the relation `raw` (c1.., line, broken)."""
-        first = ["line", "broken", *(f"{sql} AS {name}" for name, sql in self._texts.items())]
+        first = ["line AS at_line", "broken", *(f"{sql} AS {name}" for name, sql in self._texts.items())]
         sql = f"SELECT {', '.join(first)} FROM {raw}"
         if self._has_currency:
             code = "t_currency" if self._plain else "currency_of(t_currency)"

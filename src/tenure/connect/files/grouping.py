@@ -30,7 +30,7 @@ def group_months(con: DuckDBPyConnection, binding: Binding, zone: ZoneInfo, targ
     A blank, a zero or a missing month ends a stretch; one that reaches the last month of the file goes on.
     """
     parts = [name for name in _PARTS if name in binding.inputs]
-    keep = ", ".join(["line", "customer_id", "currency", *parts])
+    keep = ", ".join(["at_line AS line", "customer_id", "currency", *parts])
     con.execute("CREATE OR REPLACE TEMP TABLE calendar (month DATE, starts TIMESTAMPTZ, ends TIMESTAMPTZ)")
     if binding.months:
         cells = ", ".join(
@@ -47,7 +47,7 @@ def group_months(con: DuckDBPyConnection, binding: Binding, zone: ZoneInfo, targ
         if read:
             con.executemany("INSERT INTO spellings VALUES (?, ?)", list(read.items()))
         con.execute(
-            "INSERT INTO bad SELECT line, 'month', 'is not a month; write it like 2026-01', month "
+            "INSERT INTO bad SELECT at_line, 'month', 'is not a month; write it like 2026-01', month "
             "FROM good JOIN spellings ON spelling = month WHERE first IS NULL"
         )
         con.execute(
@@ -98,7 +98,7 @@ WITH months AS (
 SELECT subscription_id, item_id, f.starts AS started_at,
        CASE WHEN last < DATE '{last}' THEN l.ends END AS ended_at, customer_id, 'active' AS status,
        'month' AS "interval", 1::BIGINT AS interval_count, amount_minor, currency
-       {"".join(f", {name}" for name in ("plan_id", "product_id") if name in parts)}, line, customer_id AS grp
+       {"".join(f", {name}" for name in ("plan_id", "product_id") if name in parts)}, line AS at_line, customer_id AS grp
 FROM spans JOIN calendar f ON f.month = first JOIN calendar l ON l.month = last
 ) TO '{target}' (FORMAT parquet)
 """
@@ -114,10 +114,10 @@ def _calendar(con: DuckDBPyConnection, months: set[date], zone: ZoneInfo) -> Non
 def _hold_back(con: DuckDBPyConnection) -> None:
     """Add the other rows of customers of whom a row is bad."""
     con.execute(
-        "INSERT INTO bad SELECT g.line, 'customer_id', "
+        "INSERT INTO bad SELECT g.at_line, 'customer_id', "
         "'is held back with another row of the same customer: a missing month would read as churn', g.customer_id "
-        "FROM checked g WHERE g.problem = 0 AND g.line NOT IN (SELECT line FROM bad) AND g.customer_id IN "
-        "(SELECT c.customer_id FROM checked c WHERE c.customer_id IS NOT NULL AND c.line IN (SELECT line FROM bad))"
+        "FROM checked g WHERE g.problem = 0 AND g.at_line NOT IN (SELECT line FROM bad) AND g.customer_id IN "
+        "(SELECT c.customer_id FROM checked c WHERE c.customer_id IS NOT NULL AND c.at_line IN (SELECT line FROM bad))"
     )
 
 
@@ -137,7 +137,7 @@ def group_movements(con: DuckDBPyConnection, binding: Binding, target: Path) -> 
     have = [name for name in ("type", "delta_minor", "mrr_minor", *_PARTS) if _has(binding, name)]
     shown = [name if name in have else f"NULL AS {name}" for name in ("type", "delta_minor", "mrr_minor", *_PARTS)]
     query = (
-        f"FROM (SELECT customer_id, currency, epoch_us(date) AS moment, line, {', '.join(shown)} FROM good) "
+        f"FROM (SELECT customer_id, currency, epoch_us(date) AS moment, at_line AS line, {', '.join(shown)} FROM good) "
         "ORDER BY customer_id, coalesce(subscription_id, ''), currency, moment, line"
     )
     schema = pa.schema(
@@ -146,7 +146,7 @@ def group_movements(con: DuckDBPyConnection, binding: Binding, target: Path) -> 
         + [(name, pa.string()) for name in ("customer_id", "status", "interval")]
         + [("interval_count", pa.int64()), ("amount_minor", pa.int64())]
         + [(name, pa.string()) for name in ("currency", "plan_id", "product_id")]
-        + [("line", pa.int64()), ("grp", pa.string())]
+        + [("at_line", pa.int64()), ("grp", pa.string())]
     )
     bad: list[tuple[int, str, str, str | None]] = []
     several = bool(binding.inputs["currency"].place)
@@ -189,7 +189,7 @@ def _spans(
             moment = datetime.fromtimestamp(at // 1_000_000, UTC).replace(microsecond=at % 1_000_000)
             if open_span is not None:
                 if at == before_at:
-                    line = open_span["line"]  # both movements happen at once: only what comes of them is a span
+                    line = open_span["at_line"]  # both movements happen at once: only what comes of them is a span
                 else:
                     open_span["ended_at"] = moment
                     yield open_span
@@ -210,7 +210,7 @@ def _spans(
                     "currency": currency,
                     "plan_id": plan,
                     "product_id": product,
-                    "line": line,
+                    "at_line": line,
                     "grp": customer,
                 }
     if open_span is not None:

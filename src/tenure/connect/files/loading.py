@@ -310,7 +310,7 @@ class _Loading:
         shown = [*content, self._told("recorded_at"), self._told("version"), self._told("retracted")]
         body = f"SELECT {', '.join(shown)}, {reading.bad} AS is_bad FROM ({reading.values(self._raw(False))})"
         key = f"{_content_digest(self.table)} AS {_quoted(self.table.generated_key)}"
-        query = f"SELECT * REPLACE ({key}), NULL::BIGINT AS line FROM ({body})"
+        query = f"SELECT * REPLACE ({key}), NULL::BIGINT AS at_line FROM ({body})"
         con.execute(f"COPY ({query}) TO {text(str(target))} {_PARQUET}")
         rows = f"read_parquet({text(str(target))})"
         if self._rejected() or _number(con, f"SELECT count(*) FROM {rows} WHERE is_bad"):
@@ -390,7 +390,7 @@ class _Loading:
         traits = [f"t_{trait_column(cell)}" for cell in self.binding.traits.values()]
         problem = f"{reading.problem} AS problem"
         checked = text(str(self.scratch / "checked.parquet"))
-        query = f"SELECT {', '.join([*content, *traits])}, line, {problem} FROM ({reading.values(self._raw(True))})"
+        query = f"SELECT {', '.join([*content, *traits])}, at_line, {problem} FROM ({reading.values(self._raw(True))})"
         con.execute(f"COPY ({query}) TO {checked} {_PARQUET}")
         con.execute(f"CREATE OR REPLACE TEMP VIEW checked AS FROM read_parquet({checked})")
         con.execute("CREATE OR REPLACE TEMP VIEW good AS FROM checked WHERE problem = 0")
@@ -414,7 +414,7 @@ class _Loading:
             untold = (
                 "NULL::TIMESTAMPTZ AS told_recorded_at, NULL::BIGINT AS told_version, NULL::BOOLEAN AS told_retracted"
             )
-            self._finish(f"(SELECT {', '.join(filled)}, {untold}, line, grp FROM {rows})", staged, extra=", grp")
+            self._finish(f"(SELECT {', '.join(filled)}, {untold}, at_line, grp FROM {rows})", staged, extra=", grp")
         else:
             self._finish("good", staged)
         return staged
@@ -437,8 +437,8 @@ class _Loading:
         cells = " ".join(f"WHEN {number} THEN {self._example(check)}" for number, check in checks.items())
         example = f"CASE c.problem {cells} END" if cells else "NULL"
         con.execute(
-            f"INSERT INTO bad SELECT c.line, coalesce(k.\"column\", ''), coalesce(k.reason, r.broken), "
-            f"left({example}, 200) FROM checked c JOIN {self._raw(True)} r ON r.line = c.line "
+            f"INSERT INTO bad SELECT c.at_line, coalesce(k.\"column\", ''), coalesce(k.reason, r.broken), "
+            f"left({example}, 200) FROM checked c JOIN {self._raw(True)} r ON r.line = c.at_line "
             "LEFT JOIN checks k ON k.problem = c.problem WHERE c.problem <> 0"
         )
 
@@ -488,13 +488,13 @@ class _Loading:
             digest = _quoted(key) if digested else f"coalesce({_quoted(key)}, {_content_digest(self.table)})"
             others = ", ".join(_quoted(name) for name in ("digest", *self.table.key) if name != key)
             made = "true" if digested else f"{_quoted(key)} IS NULL"
-            nth = f"row_number() OVER (PARTITION BY {others}, made ORDER BY line)"
+            nth = f"row_number() OVER (PARTITION BY {others}, made ORDER BY at_line)"
             rows = (
                 f"(SELECT * EXCLUDE (digest, made) REPLACE (CASE WHEN made THEN digest || '-' || {nth} ELSE digest END "
                 f"AS {_quoted(key)}) FROM (SELECT *, {digest} AS digest, {made} AS made FROM {rows}))"
             )
         content = ", ".join(_quoted(column.name) for column in self.table.columns)
-        last = f", line{extra}" if lined else ""
+        last = f", at_line{extra}" if lined else ""
         bitemporal = ", ".join(self._bitemporal("told_").values())
         query = f"SELECT {content}, {bitemporal}, {row_hash(self.table)} AS row_hash{last} FROM {rows}"
         self.con.execute(f"COPY ({query}) TO {text(str(target))} {_PARQUET}")
@@ -556,10 +556,10 @@ class _Loading:
         if self.shape.grouped:
             # All rows of a customer whose spans are refused are held back together with them.
             con.execute(
-                f"INSERT INTO bad SELECT g.line, 'customer_id', r.reason, g.customer_id FROM good g JOIN ("
+                f"INSERT INTO bad SELECT g.at_line, 'customer_id', r.reason, g.customer_id FROM good g JOIN ("
                 f"SELECT s.grp, min(CASE v.verdict {cases} END) AS reason FROM {staged} s JOIN verdicts v ON "
                 f"v.rid = s.file_row_number WHERE v.verdict IN {_listed(versions.REASONS)} GROUP BY s.grp) r "
-                "ON r.grp = g.customer_id WHERE g.line NOT IN (SELECT line FROM bad)"
+                "ON r.grp = g.customer_id WHERE g.at_line NOT IN (SELECT line FROM bad)"
             )
             con.execute(
                 f"INSERT INTO verdicts SELECT s.file_row_number, '{versions.OVERLAP}' FROM {staged} s WHERE s.grp IN "
@@ -571,7 +571,7 @@ class _Loading:
             con.execute(f"DELETE FROM verdicts WHERE verdict IN ('later', 'known') AND rid IN {refused}")
             return
         con.execute(
-            f"INSERT INTO bad SELECT s.line, CASE v.verdict {shown} ELSE {text(second)} END, "
+            f"INSERT INTO bad SELECT s.at_line, CASE v.verdict {shown} ELSE {text(second)} END, "
             f"CASE v.verdict {cases} END, NULL FROM {staged} s JOIN verdicts v ON v.rid = s.file_row_number "
             f"WHERE v.verdict IN {_listed(versions.REASONS)}"
         )
@@ -586,7 +586,7 @@ class _Loading:
         rows = f"read_parquet({text(str(staged))}, file_row_number=true)"
         known = _number(
             con,
-            f"SELECT count(*) FROM good WHERE line NOT IN (SELECT line FROM bad) AND customer_id IN ("
+            f"SELECT count(*) FROM good WHERE at_line NOT IN (SELECT line FROM bad) AND customer_id IN ("
             f"SELECT grp FROM {rows} s LEFT JOIN verdicts v ON v.rid = s.file_row_number GROUP BY grp "
             "HAVING bool_and(coalesce(v.verdict, '') = 'known'))",
         )
@@ -695,7 +695,7 @@ class _Loading:
             if self.lake.has_load("traits", self.load_id):
                 return
             if careful:
-                rows = "(FROM good WHERE line NOT IN (SELECT line FROM bad))"
+                rows = "(FROM good WHERE at_line NOT IN (SELECT line FROM bad))"
                 told = "NULL::TIMESTAMPTZ" if self.shape.grouped else "told_recorded_at"
             else:
                 rows = f"({self.reading.values(self._raw(False))})"
