@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tenure.app import story as s
+from tenure.app.closing import reconciled
 from tenure.app.coverage import is_reconstructed, trust
 from tenure.errors import BadInput
 from tenure.kernel import stats
@@ -235,7 +236,7 @@ def _subscriptions(scope: _Scope, found: s.Story, span: tuple[date, date], progr
     start = min(start, scope.first)
     progress("movements and rates")
     answer = ask(facts, definition, Question(_ASKED, start, scope.after, "month", (), scope.currency))
-    cells = _Cells(answer)
+    cells = _Cells(reconciled(scope.shop, answer))
     progress("who moved")
     moved = openings.movement_rows(facts, definition, scope.first, scope.after).to_pylist()
     people = _people(facts)

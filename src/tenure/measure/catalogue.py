@@ -144,6 +144,11 @@ def lost_customers(f: Figures) -> int:
     return f.lost + (f.turnover.get("passers", 0) if joiners else 0)
 
 
+def _presumes_choice(f: Figures) -> bool:
+    """Whether who left without anybody saying how counts as having chosen to."""
+    return f.definition.unknown_actor == "voluntary"
+
+
 def _customer_churn(f: Figures) -> Value:
     f = f.rated
     lost, how = lost_customers(f), f.definition.churn_base
@@ -310,7 +315,7 @@ def _involuntary(f: Figures) -> Value:
         Fraction(all_left),
         all_left,
         f"{f.events['churned_unknown']} of {all_left} left for an unknown reason"
-        if f.events["churned_unknown"]
+        if f.events["churned_unknown"] and not _presumes_choice(f)
         else "",
     )
 
@@ -814,7 +819,7 @@ _METRICS = (
         "count",
         "flow",
         "churn events whose last ending says cancel_actor = customer",
-        _count(lambda f: f.events["churned_voluntary"]),
+        _count(lambda f: f.events["churned_voluntary"] + (f.events["churned_unknown"] if _presumes_choice(f) else 0)),
         "lower",
         "event:voluntary",
     ),
@@ -847,7 +852,7 @@ _METRICS = (
         "count",
         "flow",
         "all other churn events; unknown stays unknown",
-        _count(lambda f: f.events["churned_unknown"]),
+        _count(lambda f: 0 if _presumes_choice(f) else f.events["churned_unknown"]),
         "lower",
         "event:unknown",
     ),

@@ -186,6 +186,14 @@ CHOICES: dict[str, Choice] = {
             subscription="each subscription's",
         ),
         _words(
+            "unknown_actor",
+            "cancellation reason",
+            "How has somebody left of whom nobody says who ended it?",
+            engine=False,
+            unknown="unknown",
+            voluntary="by choice",
+        ),
+        _words(
             "fx",
             "currency",
             "At which exchange rates does money count?",
@@ -249,6 +257,7 @@ class Definition:
     window_days: int = 0
     retention: str = "cohort"
     retention_of: str = "customer"
+    unknown_actor: str = "unknown"
     fx: str = "dated"
     source: str = "states"
     follows: str = "customer"  # not a choice: whom one run of the movements follows (see retention_of)

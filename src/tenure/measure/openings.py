@@ -506,12 +506,14 @@ def _events(*happened: str, out_of: tuple[str, ...] = ()) -> Callable[[Opening],
 
     def shares(told: Opening) -> Shares:
         found: Shares = {}
+        presumed = {"churned_unknown": "churned_voluntary"} if told.definition.unknown_actor == "voluntary" else {}
         for row in told.events:
-            if row["happened"] in happened or row["happened"] in out_of:
+            event = presumed.get(row["happened"], row["happened"])
+            if event in happened or event in out_of:
                 share = found.setdefault((row["win"], row["seg"], None, row["customer_id"]), Share())
-                share.amount += row["happened"] in happened
-                share.base += row["happened"] in out_of
-                share.seen(row["ts"], row["happened"].removeprefix("churned_"))
+                share.amount += event in happened
+                share.base += event in out_of
+                share.seen(row["ts"], event.removeprefix("churned_"))
         return found
 
     return shares
