@@ -139,9 +139,21 @@ def lives_until(
 ) -> tuple[dict[tuple[int, str], Lives], str]:
     """The lives in months as seen on each of several days, by (place of the day, segment's text), and the statement.
 
-    As `lives` with the exposure that `exposure_start` finds on each day, by two looks at the movements in all. A day
-    before all history, and a segment nobody was in, have none.
+    As `lives` with the exposure that `exposure_start` finds on each day, by two looks at the movements in all, however
+    often one asks. A day before all history, and a segment nobody was in, have none.
     """
+    if facts.among is not None:  # another relation may bear that name tomorrow
+        return _lives_until(facts, definition, ends, segment)
+    key = ("lives_until", facts.loaded_before, definition, tuple(ends), segment)
+    if key not in facts.memory:
+        facts.memory[key] = _lives_until(facts, definition, ends, segment)
+    found: tuple[dict[tuple[int, str], Lives], str] = facts.memory[key]
+    return found
+
+
+def _lives_until(
+    facts: Facts, definition: Definition, ends: Sequence[date], segment: Segment | None
+) -> tuple[dict[tuple[int, str], Lives], str]:
     span = history(facts)
     asked = [(i, end) for i, end in enumerate(ends) if span is not None and end > span[0]]
     if span is None or not asked:
