@@ -1,7 +1,7 @@
 """What does each metric and each command mean? The reference pages of the documentation, made from the code itself.
 
-    python -m tenure.faces.reference_pages docs/reference       writes metrics/*.md, profiles/*.md, command-line.md
-    python -m tenure.faces.reference_pages --example shop       makes the example company that the pages ask
+    python -m tenure.faces.reference_pages docs/reference    writes metrics/, profiles/, exports.md, command-line.md
+    python -m tenure.faces.reference_pages --example shop    makes the example company that the pages ask
 
 A page says nothing of its own where the code can say it: questions, formulas and units are the catalogue's, what an
 empty base gives is computed from one, and every number shown was measured on the example company.
@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenure.faces import profile_pages
+from tenure.faces import export_pages, profile_pages
 from tenure.faces.cli.places import leave
 from tenure.kernel.time import Period, midnight, zone
 from tenure.measure.catalogue import CATALOGUE, Metric
@@ -542,6 +542,7 @@ def pages() -> Iterator[tuple[str, str]]:
         shown = _shown(shop)
         yield from profile_pages.pages(shop, ["-w", str(folder)], _said)
         leave(shop)
+        yield "exports.md", export_pages.page()
         yield "metrics/index.md", index_page()
         for metric in CATALOGUE.values():
             yield f"metrics/{metric.name}.md", metric_page(metric, *shown[metric.name])
