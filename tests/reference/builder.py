@@ -72,7 +72,14 @@ LINE = {
     "service_end": None,
     "is_proration": None,
 }
-INVOICE = {"subscription_id": None, "issued_at": None, "total_minor": 10_000, "currency": "USD", "status": "open"}
+INVOICE = {
+    "subscription_id": None,
+    "issued_at": None,
+    "total_minor": 10_000,
+    "currency": "USD",
+    "status": "open",
+    "billing_reason": None,
+}
 PAYMENT = {
     "kind": "charge",
     "invoice_id": None,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tenure.app.closing import Closed, MonthRestated
+    from tenure.app.rebuilding import Rebuilt
     from tenure.app.settings import Settings
     from tenure.app.story import Story
     from tenure.connect.exports import Loaded
@@ -194,6 +195,12 @@ class Workspace:
         if loaded.refused:
             raise PartlyLoaded("\n".join(loaded.refused), loaded)
         return loaded
+
+    def rebuild(self, *, engine: str | None = None) -> Rebuilt:
+        """Writes the states that invoice lines tell of, where no state or span does; see app.rebuilding.rebuild."""
+        from tenure.app.rebuilding import rebuild
+
+        return self._again(lambda: rebuild(self, engine))
 
     def metrics(
         self,

@@ -62,6 +62,7 @@ class Company:
     causes: Causes = field(default_factory=Causes)
     checklist_effect: float = 0.35  # log odds that the onboarding checklist adds to a trial's conversion
     renewal_rows: bool = False  # also a state row for every monthly renewal
+    prorates_all: bool = False  # every change of price in mid-cycle is invoiced; else most of the dearer ones
     chunk: int = 5_000  # customers at once: memory, not results
 
     def __post_init__(self) -> None:

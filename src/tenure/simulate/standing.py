@@ -347,11 +347,15 @@ class Standing:
         )  # fmt: skip
 
     def prorate(self, w: Numbers, at: Numbers, step: int, old: Numbers, old_plan: Numbers) -> None:
-        """Invoice the rest of the period after a dearer change: the new price charged, the old one credited."""
+        """Invoice the rest of the period after a dearer change: the new price charged, the old one credited.
+
+        Where the company prorates all, after any change.
+        """
         new, seats, _ = self.price(BASE, w)
         rest, whole = (self.period_end[w] - at) // SECOND, (self.period_end[w] - self.period_start[w]) // SECOND
         charge, credit = (new * rest + whole // 2) // whole, (old * rest + whole // 2) // whole
-        x = np.flatnonzero((charge > credit) & (self.u("prorates", w, step) < 0.8))
+        dearer = (charge > credit) & (self.u("prorates", w, step) < 0.8)
+        x = np.flatnonzero(charge != credit if self.company.prorates_all else dearer)
         v = w[x]
         invoice = self.invoice(v, at[x], step, UPDATE)
         inclusive = plans.tax_inclusive(self.p.currency[v])

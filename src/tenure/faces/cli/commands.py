@@ -219,6 +219,32 @@ def load(
         raise Ended(BAD_INPUT)
 
 
+@app.command()
+def rebuild(
+    context: typer.Context,
+    engine: Annotated[
+        str | None, typer.Option(metavar="ENGINE", help="duckdb or spark [default: the workspace's].")
+    ] = None,
+    format: FormatOption = Format.table,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Rebuild the history of subscriptions from invoice lines. Where billing keeps no history, its invoices do.
+
+    Only subscriptions that no state or span tells of get states, marked `derived`. A second run changes nothing.
+    """
+    from tenure.faces.cli import loads, progress
+
+    shop = _shop(context, workspace)
+    with progress.shown("rebuilding"):
+        found = shop.rebuild(engine=engine)
+    if format is Format.json:
+        put(as_json([found.as_json()]))
+    elif format is Format.csv:
+        put(as_csv(list(found.as_json()), [found.as_json()]))
+    else:
+        put(loads.rebuilt(found))
+
+
 # -------------------------------------------------------------------------------------------------------- measure
 
 CurrencyOption = Annotated[

@@ -9,6 +9,7 @@ from tenure.faces.cli.ending import say
 from tenure.faces.cli.layout import Column, printable, shortened, table, width, wrapped
 
 if TYPE_CHECKING:
+    from tenure.app.rebuilding import Rebuilt
     from tenure.connect.files import LoadReport
 
 KEYS = ("file", "table", "rows", "loaded", "known", "quarantined", "reasons")
@@ -78,3 +79,16 @@ def _next(reports: Sequence[LoadReport], made_of: str) -> str:
     else:
         advice = ""
     return "\n" + wrapped(advice, min(width(), 100)) + "\n" if advice else ""
+
+
+def rebuilt(found: Rebuilt) -> str:
+    """What a rebuild wrote, in words."""
+    alone = f" {found.left_alone:,} subscriptions that tell of themselves were left alone." if found.left_alone else ""
+    if not (found.written or found.corrected or found.retracted):
+        return wrapped(f"Nothing to rebuild: what invoice lines tell is in the states already.{alone}") + "\n"
+    told = (
+        f"Rebuilt {found.written:,} states of {found.subscriptions:,} subscriptions from invoice lines, marked derived."
+    )
+    if found.corrected or found.retracted:
+        told += f" {found.corrected:,} were corrected and {found.retracted:,} taken back, for lines tell otherwise now."
+    return wrapped(told + alone) + "\n"
