@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -304,3 +305,23 @@ def test_every_currency_is_corrected_by_itself(tmp_path: Path) -> None:
     rows = books.shop.metrics("mrr_correction", since="2025-07").rows()
     assert {row["currency"]: row["value"] for row in rows} == {"EUR": Decimal(5), "GBP": Decimal(9), "USD": Decimal(0)}
     books.shop.close()
+
+
+def test_the_report_of_the_next_month_begins_with_the_closed_books_and_tells_the_correction(books: Books) -> None:
+    books.shop.close_month("2025-06", known_on="2025-07-01")
+    books.learn(span("Ben", 50, "2025-01-08", "2025-06-03", recorded="2025-07-20"))
+    story = books.shop.story(month="2025-07")
+    (recurring,) = story.recurring
+    lines = {line.kind: line.amount for line in recurring.lines}
+    assert (recurring.opening, lines["correction"], recurring.closing) == (150, -50, 100)
+
+
+def test_a_bridge_as_known_on_a_day_explains_the_numbers_of_that_day(books: Books) -> None:
+    books.learn(span("Dao", 20, "2025-06-11", "2025-06-20", recorded="2025-07-20"))
+    for known_on, rates in (("2025-07-01", (Fraction(1, 3), Fraction(1, 3))), (None, (Fraction(1, 3), Fraction(2, 3)))):
+        found = books.shop.bridge("customer_churn_rate", after="maxio", month="2025-06", known_on=known_on)
+        assert (found.start.value, found.end.value) == rates
+        for profile, value in zip(("tenure", "maxio"), rates, strict=True):
+            answer = books.shop.metrics("customer_churn_rate", since="2025-06", profile=profile, known_on=known_on)
+            assert answer.value() == float(value)
+        assert sum(line.amount for line in found.lines) == rates[1] - rates[0]

@@ -41,7 +41,7 @@ _COUNTED = (
     "customers_churned_other",
     "customers_churned_unknown",
 )
-_ASKED = ("mrr", "mrr_opening", *(f"mrr_{kind}" for kind in FLOWS), "mrr_fx", *RATES, *_COUNTED)
+_ASKED = ("mrr", "mrr_opening", *(f"mrr_{kind}" for kind in FLOWS), "mrr_fx", "mrr_correction", *RATES, *_COUNTED)
 
 Progress = Callable[[str], None]
 
@@ -442,7 +442,7 @@ def _recurring(
             s.MovementLine(
                 kind,
                 amount,
-                None if kind == "fx" else len({row["customer_id"] for _, row in rows}),
+                None if kind in ("fx", "correction") else len({row["customer_id"] for _, row in rows}),
                 tuple(ranked) if kind in ("expansion", "contraction") else (),
                 opened if rows else None,
             )
@@ -458,6 +458,8 @@ def _roll(cells: _Cells, month: date, currency: str) -> s.MovementPeriod:
 
     digits = exponent(currency)
     kinds = [*FLOWS, "fx"]
+    if cells.exact("mrr_correction", month, currency):
+        kinds.append("correction")
     values = [cells.exact(f"mrr_{kind}", month, currency) or 0 for kind in kinds]
     signed = [-v if kind in LOSSES else v for kind, v in zip(kinds, values, strict=True)]
     scale = SCALE * 1_000_000 * 10**digits

@@ -192,7 +192,7 @@ class MovementLine:
 
     kind         new, reactivation, resume, expansion, contraction, pause, churn, fx, correction
     amount       signed: contraction, pause and churn are negative, fx and correction either
-    customers    distinct customers with such a movement (None for fx)
+    customers    distinct customers with such a movement (None for fx and correction)
     causes       refined causes, signed, largest first: ((cause, amount), ...)
     """
 
