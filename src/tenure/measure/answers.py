@@ -236,6 +236,7 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
         currency=question.currency,
         year_back=any(metric.looks_back for metric in wanted),
         rates=any(metric.unit == "rate" or "churn" in metric.needs for metric in wanted),
+        retention=any(metric.opens == "kept" for metric in wanted),
         renewals=any(metric.opens == "due" for metric in wanted),
     )
     if needs := {need for metric in wanted for need in metric.needs}:

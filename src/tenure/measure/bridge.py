@@ -212,6 +212,7 @@ def bridge(
             currency=currency,
             year_back=what.looks_back,
             rates=what.unit == "rate",
+            retention=what.opens == "kept",
             readings=readings,
             renewals=what.opens == "due",
         )
@@ -498,6 +499,7 @@ def behind(found: Bridge, line: str, limit: int | None = None) -> pa.Table:
                 currency=found.currency,
                 year_back=found.metric.looks_back,
                 rates=found.metric.unit == "rate",
+                retention=found.metric.opens == "kept",
                 readings=[before, switched],
                 renewals=found.metric.opens == "due",
             ).found.items()

@@ -166,12 +166,13 @@ def gather(
     rates: bool = True,
     readings: Sequence[Definition] = (),
     renewals: bool = False,
+    retention: bool = True,
 ) -> Gathered:
     """The figures of every period of [first, after); see Gathered.
 
     year_back: also those of twelve months before (nrr_12m); rates: also what only churn rates need; readings: other
     definitions that the figures will be read by, which count the same movements; renewals: also who was due for
-    renewal.
+    renewal; retention: also what was kept of each subscription, where a definition compares that.
     """
     tz = facts.timezone
     asked = periods(first, after, grain, tz)
@@ -216,7 +217,7 @@ def gather(
             _fill(found, every, n * (1 + year_back + i), days=days)
     if any(d.churn_base in ("customer_days", "daily") for d in read):
         _days(look, asked, found)
-    if any(d.retention_of == "subscription" for d in read):
+    if retention and any(d.retention_of == "subscription" for d in read):
         _subscriptions(look, asked, found)
     if renewals:
         _renewals(look, asked, found)

@@ -117,6 +117,7 @@ class Search:
                 currency=self.currency,
                 year_back=any(row.metric.looks_back for row in self.theirs),
                 rates=any(row.metric.unit == "rate" for row in self.theirs),
+                retention=any(row.metric.opens == "kept" for row in self.theirs),
                 readings=self._readings(definition),
             )
         there = self.gathered[key]
