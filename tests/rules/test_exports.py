@@ -412,10 +412,10 @@ def test_a_mapping_of_ones_own_is_named_by_its_path(shop: tenure.Workspace, tmp_
     place = folder(
         tmp_path / "export",
         contracts="""
-            Number,Customer No,Monthly,Since,Until,Branch
-            k1,7,1500.00,2026-01-01,,bkk
-            k2,8,0,2026-01-01,,cnx
-            k3,9,12.345,2026-01-01,,cnx
+            Number,Customer No,Monthly,Since,Until,Branch,Line,Broken,c1
+            k1,7,1500.00,2026-01-01,,bkk,x,y,z
+            k2,8,0,2026-01-01,,cnx,x,y,z
+            k3,9,12.345,2026-01-01,,cnx,x,y,z
             """,
     )
     loaded = shop.load_export(own(tmp_path), place)

@@ -166,6 +166,7 @@ class _Folder:
         self.unused: list[str] = []
         self.broken: dict[int, int] = {}  # file's number -> lines of which nothing can be made
         self._typed: dict[str, list[str]] = {}
+        self._made: set[str] = set()  # the views that are computed
 
     def read(self, tell: Callable[[str], None]) -> None:
         """Find, read and type every file; nothing outside the scratch folder can be read afterwards."""
@@ -185,8 +186,6 @@ class _Folder:
             self._relation(spec)
         for name, sql in self.told.functions.items():
             self._run(f"CREATE TEMP MACRO {name}{sql}", f"the function {name}")
-        for name, sql in self.told.views.items():
-            self._run(f'CREATE TEMP VIEW "{name}" AS {sql}', f"the view {name}")
 
     def derive(self, tell: Callable[[str], None]) -> list[_Piece]:
         """The facts of every file, one piece for each file and table."""
@@ -197,6 +196,7 @@ class _Folder:
             own = [file for file in self.files if file.name in facts.of]
             if not own:
                 continue
+            self._views(facts)
             tell(f"making {facts.table} of {', '.join(file.path.name for file in own)}")
             made = self._make(number, facts)
             identity = self._identity(number, facts)
@@ -311,28 +311,35 @@ class _Folder:
         for place, theirs in enumerate(source.names, start=1):
             if snake(theirs):
                 cells.setdefault(snake(theirs), f"c{place}")
-        columns: list[str] = []
+        values: list[str] = []
         checks: list[str] = []
+        # What the file does not call so: its columns are in snake case, and a name in that has no space.
+        told: dict[str, str] = {"line": '"the line"', "broken": '"what is broken"'}
         for name, cell in cells.items():
             kind = spec.columns.get(name, "text")
-            value = self._value(kind, cell)
-            columns.append(f"{value} AS {_quoted(name)}")
+            values.append(f"{self._value(kind, cell)} AS {_quoted(name)}")
             if kind != "text" and cell.startswith("c"):
+                raw = told.setdefault(cell, f'"the {cell}"')
                 called = file.header.get(name, name)
-                silent = f"({value}) IS NULL AND trimmed({cell}) IS NOT NULL"
+                silent = f"{_quoted(name)} IS NULL AND trimmed({raw}) IS NOT NULL"
                 if kind == "time":
-                    silent += f" AND NOT prefix(trimmed({cell}), '{_NO_END}')"
+                    silent += f" AND NOT prefix(trimmed({raw}), '{_NO_END}')"
                     says = text(f"'{called}' is outside the years 1900 to 2200")
-                    checks.append(f"WHEN {silent} AND time_text({cell}) IS NOT NULL THEN {says}")
+                    checks.append(f"WHEN {silent} AND time_text({raw}) IS NOT NULL THEN {says}")
                 says = text(f"'{called}' {_NOT[kind]}")
                 checks.append(f"WHEN {silent} THEN {says}")
-        broken = f"CASE WHEN broken IS NOT NULL THEN broken {' '.join(checks)} END"
+        line, broken = told["line"], told["broken"]
+        wrong = f"CASE WHEN {broken} IS NOT NULL THEN {broken} {' '.join(checks)} END"
         target = text(str(scratch / "typed.parquet"))
-        own = f"{file.number * _PLACES} + line AS place"
-        sql = f"SELECT {', '.join(columns)}, {own}, line AS line_, {broken} AS broken_ FROM {file.records}"
+        names = ", ".join(_quoted(name) for name in cells)
+        inner = ", ".join([*values, *(f"{cell} AS {name}" for cell, name in told.items())])
+        sql = (
+            f"SELECT {names}, {file.number * _PLACES} + {line} AS place, {line}, {wrong} AS {broken} "
+            f"FROM (SELECT {inner} FROM {file.records})"
+        )
         self.con.execute(f"COPY ({sql}) TO {target} {_PARQUET}")
         self._typed.setdefault(spec.name, []).append(target)
-        self.broken[file.number] = _count(self.con, f"FROM read_parquet({target}) WHERE broken_ IS NOT NULL")
+        self.broken[file.number] = _count(self.con, f'FROM read_parquet({target}) WHERE "what is broken" IS NOT NULL')
 
     def _value(self, kind: str, cell: str) -> str:
         if kind == "text":
@@ -362,13 +369,20 @@ class _Folder:
         files = self._typed.get(spec.name)
         if files:
             every = f"read_parquet([{', '.join(files)}], union_by_name=true)"
-            sql = f"SELECT * EXCLUDE (line_, broken_) FROM {every} WHERE broken_ IS NULL"
+            sql = f'SELECT * EXCLUDE ("the line", "what is broken") FROM {every} WHERE "what is broken" IS NULL'
         else:
             columns = [f"NULL::{_TYPES[kind]} AS {_quoted(name)}" for name, kind in spec.columns.items()]
             sql = f"SELECT {', '.join([*columns, 'NULL::BIGINT AS place'])} WHERE false"
         self.con.execute(f'CREATE TEMP VIEW "{spec.name}" AS {sql}')
 
     # -------------------------------------------------------------------------------------------------------- making
+
+    def _views(self, facts: FactsOf) -> None:
+        """The views that the facts are made from, each computed once however often it is used."""
+        for name in self.told.uses(facts):
+            if name not in self._made:
+                self._run(f'CREATE TEMP TABLE "{name}" AS {self.told.views[name]}', f"the view {name}")
+                self._made.add(name)
 
     def _make(self, number: int, facts: FactsOf) -> str:
         """The facts as a file: c1.. as text, place."""
@@ -409,7 +423,8 @@ class _Folder:
             cells = ", ".join(f"NULL::VARCHAR AS c{place}" for place in width)
             typed = ", ".join(part for part in self._typed[file.name] if f"/file{file.number}/" in part)
             parts.append(
-                f"SELECT {cells}, broken_ AS broken, line_ AS at FROM read_parquet([{typed}]) WHERE broken_ IS NOT NULL"
+                f'SELECT {cells}, "what is broken" AS broken, "the line" AS at FROM read_parquet([{typed}]) '
+                'WHERE "what is broken" IS NOT NULL'
             )
         if not parts:
             return _Piece(file.path, facts.table, 0, Derived(target, tuple(columns), file.raw, identity))

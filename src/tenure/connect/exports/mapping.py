@@ -107,15 +107,23 @@ class Mapping:
 
     def reads(self, facts: FactsOf) -> frozenset[str]:
         """The files that these facts are made of, directly or through views."""
-        found: set[str] = set()
+        words = self._words(facts)
+        return frozenset(name for name in self.files if name in words)
+
+    def uses(self, facts: FactsOf) -> list[str]:
+        """The views that these facts are made from, in the order in which they are told."""
+        words = self._words(facts)
+        return [name for name in self.views if name in words]
+
+    def _words(self, facts: FactsOf) -> set[str]:
+        """Every word of the facts' SQL and of the views it names, directly or through others."""
         seen: set[str] = set()
-        texts = [" ".join([*facts.of, facts.relation])]
+        texts = [" ".join([*facts.of, facts.relation, facts.where, *facts.columns.values(), *facts.traits.values()])]
         while texts:
-            words = set(_WORD.findall(texts.pop()))
-            found |= words & set(self.files)
-            texts += [self.views[name] for name in words & set(self.views) - seen]
+            words = set(_WORD.findall(texts.pop())) - seen
             seen |= words
-        return frozenset(found)
+            texts += [self.views[name] for name in words & set(self.views)]
+        return seen
 
 
 @cache
