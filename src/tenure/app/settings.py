@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ TEMPLATE = """\
 # grouping_minutes = 60
 # limited_discount = "ignored"
 
-# [targets]                       # by metric; the report shows the distance
+# [targets]                       # by metric, of a month; `tenure metrics` and the report show the distance
 # customer_churn_rate = 0.02
 # nrr_12m = 1.05
 """
@@ -132,6 +133,12 @@ def read(folder: Path) -> Settings:
             f"{path}: spend_lag_months = {settings.spend_lag_months}: give whole months from 0 to 24"
         )
     for name, target in settings.targets.items():
-        if isinstance(target, bool) or not isinstance(target, int | float):
+        from tenure.measure.catalogue import metric  # only who has targets waits for the catalogue
+
+        try:
+            metric(name)
+        except UnknownName as error:
+            raise BadConfiguration(f"{path}: [targets]: {error}") from error
+        if isinstance(target, bool) or not isinstance(target, int | float) or not isfinite(target):
             raise BadConfiguration(f"{path}: the target of {name} must be a number, not {target!r}")
     return settings

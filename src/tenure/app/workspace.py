@@ -253,6 +253,7 @@ class Workspace:
                 answer.question = question
             if known_on is not None and is_reconstructed(facts, loaded_later=False):
                 answer.notes.append("Reconstructed: when some rows were recorded is assumed.")
+            answer.targets, answer.target_currency = self.settings.targets, self.settings.currency
             return answer
 
         return self._again(attempt)

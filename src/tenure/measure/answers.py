@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -15,7 +15,7 @@ from tenure.kernel.money import exponent
 from tenure.kernel.time import Period
 from tenure.lake.facts import Facts
 from tenure.lake.portable import day_number
-from tenure.measure import states
+from tenure.measure import states, targets
 from tenure.measure.catalogue import Metric, metrics
 from tenure.measure.currencies import SCALE
 from tenure.measure.definition import Definition
@@ -84,6 +84,8 @@ class Answer:
     facts: Facts
     notes: list[str] = field(default_factory=list)
     corrected: Callable[[date], list[dict[str, Any]]] | None = None  # see openings: whom closed books have otherwise
+    targets: Mapping[str, float] = field(default_factory=dict)  # the company's, by metric; money in `target_currency`
+    target_currency: str | None = None
 
     def __iter__(self) -> Any:
         return iter(self.cells)
@@ -91,10 +93,14 @@ class Answer:
     def rows(self, exact: bool = False) -> list[dict[str, Any]]:
         """One dict per number, as the command line's JSON has them.
 
+        A number with a target has one key more, `target`: an object of value, distance, met and more_than_noise; see
+        measure.targets. `exact` rows have none.
         Money in major units as Decimal, rates as float, counts as int; with `exact`, Fractions of 10^-6 minor units
         (money) or of one (rates, counts), ends of intervals as floats of the same.
         """
         found = []
+        currencies = {cell.currency for cell in self.cells if cell.currency}
+        aimed_in = self.target_currency or (next(iter(currencies)) if len(currencies) == 1 else None)
         for cell in self.cells:
             value, numerator, denominator = cell.value, cell.numerator, cell.denominator
             shown: dict[str, Any] = {"value": value, "numerator": numerator, "denominator": denominator}
@@ -140,6 +146,8 @@ class Answer:
                     "reason": cell.reason or None,
                 }
             )
+            if not exact and targets.applies(cell, self.targets, aimed_in):
+                found[-1]["target"] = targets.compared(cell, found[-1], self.targets[cell.metric.name])
         return found
 
     def to_json(self) -> str:
@@ -147,7 +155,10 @@ class Answer:
         return json.dumps(self.rows(), default=str, ensure_ascii=False, indent=1)
 
     def to_arrow(self) -> pa.Table:
-        """The rows as an Arrow table; money and counts are decimals, `segment` is JSON text."""
+        """The rows as an Arrow table; `segment` is JSON text.
+
+        Where any number has a target: target_value, target_distance, target_met and target_more_than_noise, at the end.
+        """
         import pyarrow as pa
 
         def number(value: Any) -> float | None:
@@ -167,7 +178,14 @@ class Answer:
         for name in ("value", "low", "high", "numerator", "denominator"):
             columns[name] = pa.array([number(row[name]) for row in found], pa.float64())
         columns["n"] = pa.array([row["n"] for row in found], pa.int64())
-        order = list(found[0]) if found else list(columns)
+        order = [name for name in found[0] if name != "target"] if found else list(columns)
+        if any("target" in row for row in found):
+            for name in targets.TARGET_KEYS:
+                told = [row.get("target", {}).get(name) for row in found]
+                is_number = name in ("value", "distance")
+                kind = pa.float64() if is_number else pa.bool_()
+                columns[f"target_{name}"] = pa.array([number(v) for v in told] if is_number else told, kind)
+                order.append(f"target_{name}")
         return pa.table({name: columns[name] for name in order})
 
     def to_pandas(self) -> Any:

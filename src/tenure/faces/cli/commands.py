@@ -337,7 +337,9 @@ def metrics(
     elif format is Format.json:
         put(as_json(answer.rows()))
     elif format is Format.csv:
-        put(as_csv(*flattened(numbers.KEYS, answer.rows(), tuple(by or ()))))
+        rows = answer.rows()
+        keys = (*numbers.KEYS, *numbers.TARGET_COLUMNS) if any("target" in row for row in rows) else numbers.KEYS
+        put(as_csv(*flattened(keys, numbers.targets_apart(rows), tuple(by or ()))))
     else:
         remarks = [*answer.notes, *line, *_remarks(shop, known_on, answer.definition.name)]
         rows = answer.rows()

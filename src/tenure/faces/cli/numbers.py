@@ -26,6 +26,9 @@ KEYS = (
 )  # fmt: skip
 
 
+TARGET_COLUMNS = ("target.value", "target.distance", "target.met", "target.more_than_noise")
+
+
 def amount(value: Decimal, currency: str) -> str:
     """Money in major units as people write it."""
     return money.text(value.scaleb(money.exponent(currency)), currency)
@@ -64,6 +67,36 @@ def fraction(row: dict[str, Any]) -> str:
         return amount(value, currency) if isinstance(value, Decimal) and currency else f"{value:,}"
 
     return f"{part(top)} of {part(bottom)}" if row["unit"] == "rate" else f"{part(top)} / {part(bottom)}"
+
+
+def distance(row: dict[str, Any]) -> str:
+    """How far a number is from its target, and what that says: `+1.20 points, missed`; '' without a target.
+
+    Where the interval reaches the target the distance may be noise, and nothing is said to be met or missed.
+    """
+    target = row.get("target")
+    if target is None or target["distance"] is None:
+        return ""
+    far, unit = target["distance"], row["unit"]
+    if unit == "rate":
+        text = f"{100 * abs(far):,.2f} points"
+    elif unit == "count" and isinstance(far, float):
+        text = f"{abs(far):,g}"
+    else:
+        text = number(abs(far), unit, row["currency"])
+    sign = "+" if far > 0 else "-" if far < 0 else ""
+    said = {True: "met", False: "missed", None: ""}[target["met"]]
+    if target["more_than_noise"] is False:
+        said = "may be noise"
+    return ", ".join(filter(None, (sign + text, said)))
+
+
+def targets_apart(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows for CSV: what is told of a target stands in columns of its own, `target.value` and so on."""
+    return [
+        {**row, **{f"target.{name}": value for name, value in row.get("target", {}).items()}, "target": None}
+        for row in rows
+    ]
 
 
 _SMALL_BASE = re.compile(r"small base: [\d,]+ (.+?) \(under (\d+)\)")
@@ -175,6 +208,12 @@ def _series(rows: Sequence[dict[str, Any]], name: str, key: Any, alone: bool, no
     if any(fractions):
         columns.append(Column("from", right=True))
         parts.append(fractions)
+    if any("target" in row for row in rows):
+        columns += [Column("target", right=True), Column("distance")]
+        goals = [row.get("target", {}).get("value") for row in rows]
+        units = [(row["unit"], row["currency"]) for row in rows]
+        parts.append(["" if goal is None else number(goal, *of) for goal, of in zip(goals, units, strict=True)])
+        parts.append([distance(row) for row in rows])
     lines = zip(*parts, strict=True)
     return _Series(tuple(columns), {key(row): tuple(line) for row, line in zip(rows, lines, strict=True)})
 
