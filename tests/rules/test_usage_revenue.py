@@ -519,3 +519,15 @@ def test_run_rates_churn_and_nrr_are_those_of_a_loop_over_lines(company: Company
             assert row["value"] == pytest.approx(float(now / before), abs=1e-12)
         else:
             assert row["value"] is None
+
+
+def test_what_every_definition_counts_alike_is_neither_bridged_nor_reconciled(company: Company) -> None:
+    from tenure.app.theirs import metric_of
+
+    facts = Facts()
+    facts.state("2025-01-01")
+    used(facts, "2025-01", 3_000)
+    with pytest.raises(BadInput, match="nothing to bridge"):
+        company(facts).workspace.bridge("usage_run_rate", after="stripe", month="2025-01")
+    with pytest.raises(ValueError, match="every definition counts alike"):
+        metric_of("usage_run_rate")

@@ -133,6 +133,8 @@ def metric_of(text: str) -> Metric:
         raise ValueError(f"no metric called '{text}'; `tenure metrics --list` shows them all")
     if CATALOGUE[ours].needs:
         raise ValueError(f"{ours} rests on assumptions too; compare what it is made of, such as arpa and churn rates")
+    if CATALOGUE[ours].line == "usage":
+        raise ValueError(f"{ours} is of usage, which every definition counts alike; compare what is committed")
     return CATALOGUE[ours]
 
 

@@ -63,6 +63,11 @@ period_start,period_end,channel,kind,amount,currency
 """
 USAGE_LINES = """\
 invoice_id,customer_id,subscription_id,item_id,plan_id,kind,amount,currency,service_start,service_end
+h-01,Ben,s02,s02.calls,calls,usage,40,USD,2024-07-01,2024-08-01
+h-02,Eve,s05,s05.calls,calls,usage,20,USD,2024-07-01,2024-08-01
+h-03,Ben,s02,s02.calls,calls,usage,60,USD,2024-10-01,2024-11-01
+h-04,Eve,s05,s05.calls,calls,usage,16,USD,2024-12-01,2025-01-01
+h-05,Ben,s02,s02.calls,calls,usage,80,USD,2025-03-01,2025-04-01
 i-01,Ben,s02,s02.calls,calls,usage,30,USD,2026-02-01,2026-03-01
 i-02,Eve,s05,s05.calls,calls,usage,12,USD,2026-02-01,2026-03-01
 i-03,Ben,s02,s02.calls,calls,usage,36,USD,2026-03-01,2026-04-01

@@ -178,6 +178,8 @@ def bridge(
     what = metric(name)
     if what.needs:
         raise BadInput(f"{name} rests on assumptions too; bridge what it is made of, arpa or customer_churn_rate")
+    if what.line == "usage":
+        raise BadInput(f"{name} is of usage, which every definition counts alike; there is nothing to bridge")
     statements: list[str] = []
     lines = _lines(before, after)
     engine = [line for line in lines if any(CHOICES[choice].engine for choice in lines[line])]

@@ -432,7 +432,7 @@ def _to_cac(value: Callable[[Figures], Value]) -> Callable[[Figures], Value]:
 
 # --------------------------------------------------------------------------------------------- what customers use
 
-_NO_USAGE = "no usage lines are loaded; load some with `tenure load invoice_lines FILE`"
+_NO_USAGE = "no usage lines are loaded (`tenure load invoice_lines FILE`)"
 
 
 def of_usage(get: Callable[[UsageFigures], Fraction]) -> Callable[[Figures], Value]:

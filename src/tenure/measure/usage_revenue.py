@@ -41,7 +41,6 @@ QUIET_MONTHS = 3  # who has used nothing for so many complete service months has
 YEAR = 12
 _LONG_DAYS = 93  # a longer service tells of more months than the run-rate looks at, and counts by its share
 _OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
-NO_LINES = "no usage lines are loaded; load some with `tenure load invoice_lines FILE`"
 # Columns of an item by which lines can be split, besides what belongs to the customer.
 ITEM_COLUMNS = ("plan_id", "currency")
 # What one statement reads of states, for commitments and for who has left.
@@ -562,8 +561,8 @@ class UsageBook:
         """Why usage NRR looks further back than usage is known; '' where it does not."""
         first = self.complete(period.after) - 2 * YEAR
         begun = min((month for sums in self.sums.values() for month in sums), default=None)
-        if begun is not None and begun <= first:
-            return ""
+        if begun is not None and (begun <= first or begun >= self.complete(period.after)):
+            return ""  # in the second case there was no usage at all
         since = "" if begun is None else f", and usage begins in {month_start(begun):%Y-%m}"
         return f"it looks back 24 months, to {month_start(first):%Y-%m}{since}"
 
