@@ -324,6 +324,29 @@ def test_a_cell_that_cannot_be_read_holds_its_line_back_by_file_and_line(
     changes_nothing(shop, "stripe-export", place)
 
 
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("id,name,created\nc1,Ada,2026-01-01\nc2,Ben,soon\n", 3),
+        ('id,name,created\nc1,"Ada\nof Bangkok",2026-01-01\nc2,Ben,soon\n', 4),
+        ("id,name,created\n\nc1,Ada,2026-01-01\n\nc2,Ben,soon", 5),
+        ("\ufeffid,name,created\r\nc1,Ada,2026-01-01\r\nc2,Ben,soon\r\n", 3),
+        ("id;name;created\nc1;Ada;2026-01-01\nc2;Ben;soon", 3),
+    ],
+    ids=["plain", "line break in a cell", "blank lines", "byte order mark", "semicolons"],
+)
+def test_the_line_of_a_bad_row_is_the_files_own(
+    shop: tenure.Workspace, tmp_path: Path, content: str, line: int
+) -> None:
+    place = tmp_path / "export"
+    place.mkdir()
+    (place / "customers.csv").write_bytes(content.encode())
+    loaded = shop.load_export("stripe-export", place)
+    assert counts(loaded)["customers.csv", "customers"] == (2, 1, 0, 1)
+    ((told, raw),) = rows(shop, "quarantine", "line, raw")
+    assert (told, raw.replace(";", ",")) == (line, "c2,Ben,soon")
+
+
 def test_a_corrected_file_loads_what_was_held_back(shop: tenure.Workspace, tmp_path: Path) -> None:
     place = folder(tmp_path / "export", **{**STRIPE, "customer": "id,created\nc1,yesterday\nc2,2026-01-31"})
     assert counts(shop.load_export("stripe-export", place))["customer.csv", "customers"] == (2, 1, 0, 1)

@@ -144,13 +144,13 @@ class _Piece:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """One file as it was read: its number, its lines as records, and their raw text (relations)."""
+    """One file as it was read: its number, its lines as records (a relation), and what makes that of their raw text."""
 
     number: int
     path: Path
     name: str
     records: str
-    raw: str
+    raw: Callable[[], str]
     digest: str
     header: dict[str, str]  # column in snake case -> as it stands in the file
 
@@ -289,18 +289,57 @@ class _Folder:
                 f"(SELECT {cells}, file_row_number + 1 AS line, NULL::VARCHAR AS broken "
                 f"FROM read_parquet({file}, file_row_number=true))"
             )
+        if plain := self._plain_records(source, scratch):
+            return plain
         sources.write_records(source, scratch / "records.parquet")
         return f"read_parquet({text(str(scratch / 'records.parquet'))})"
 
-    def _raw(self, source: Source, scratch: Path) -> str:
+    def _plain_records(self, source: Source, scratch: Path) -> str:
+        """The lines of a file in which every line is one row, read by the engine; '' if it is any other file.
+
+        The engine does not say on which line a row begins: rows are counted, and must be as many as the lines.
+        """
+        import duckdb
+
+        if source.kind != "csv" or source.compression != "none" or source.first_line != 2:
+            return ""
+        columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(1, len(source.names) + 1))
+        missing = ", ".join(text(word) for word in sources.MISSING)
+        rows = (
+            f"read_csv({text(str(source.readable))}, auto_detect=false, columns={{{columns}}}, header=true, "
+            f"delim={text(source.delimiter)}, quote='\"', escape='\"', nullstr=[{missing}], strict_mode=true, "
+            f"null_padding=false, max_line_size={sources.LONGEST_RECORD})"
+        )
+        target = text(str(scratch / "plain.parquet"))
+        sql = f"SELECT *, row_number() OVER () + 1 AS line, NULL::VARCHAR AS broken FROM {rows}"
+        self.con.execute("SET preserve_insertion_order = true")
+        try:
+            self.con.execute(f"COPY ({sql}) TO {target} {_PARQUET}")
+        except (duckdb.InvalidInputException, duckdb.ConversionException):
+            return ""
+        finally:
+            self.con.execute("SET preserve_insertion_order = false")
+        read = f"read_parquet({target})"
+        return read if _count(self.con, f"FROM {read}") == _lines(source.readable) - 1 else ""
+
+    def _raw(self, source: Source, scratch: Path) -> Callable[[], str]:
+        """What makes the relation of the file's lines as they stand there, for those that are held back."""
+        records = scratch / "records.parquet"
+
+        def lines() -> str:
+            if not records.exists():
+                sources.write_records(source, records)
+            return f"(SELECT line, raw FROM read_parquet({text(str(records))}))"
+
         if source.kind != "parquet":
-            return f"(SELECT line, raw FROM read_parquet({text(str(scratch / 'records.parquet'))}))"
+            return lines
         pairs = ", ".join(f"{text(name)}: {_quoted(name)}" for name in source.names)
         file = text(str(source.readable))
-        return (
+        relation = (
             f"(SELECT file_row_number + 1 AS line, CAST({{{pairs}}} AS VARCHAR) AS raw "
             f"FROM read_parquet({file}, file_row_number=true))"
         )
+        return lambda: relation
 
     def _type(self, spec: VendorFile, source: Source, file: _Read, scratch: Path) -> None:
         """The file's columns with their types, and of each line what is wrong with it."""
@@ -509,6 +548,16 @@ def _holds_no_row(path: Path) -> bool:
         return int(pq.read_metadata(path).num_rows) == 0
     except (OSError, ValueError):
         return False  # whoever reads it says what is wrong with it
+
+
+def _lines(path: Path) -> int:
+    """How many lines a text file has, the last one perhaps without its end."""
+    count, last = 0, b"\n"
+    with path.open("rb") as handle:
+        while chunk := handle.read(1 << 20):
+            count += chunk.count(b"\n")
+            last = chunk[-1:]
+    return count + (last != b"\n")
 
 
 def _quoted(name: str) -> str:

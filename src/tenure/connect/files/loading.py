@@ -56,13 +56,13 @@ class Derived:
     records   a Parquet file: c1.. as text, line (which of these rows, from 1), broken (why a line made none), at (the
               line of the file that the row was made of)
     columns   what c1.. are: (the table's column or a trait, the column of the file it is named after)
-    raw       a relation (SQL) of the file's own lines: line, raw
+    raw       makes a relation (SQL) of the file's own lines (line, raw); asked only if rows are held back
     identity  all that the rows were made of, in hex: the files and the mapping
     """
 
     records: Path
     columns: tuple[tuple[str, str], ...]
-    raw: str
+    raw: Callable[[], str]
     identity: str
 
 
@@ -653,7 +653,7 @@ class _Loading:
     def _raw_text(self) -> str:
         """Line and raw text of every row, as a relation."""
         if self.derived is not None:
-            return self.derived.raw
+            return self.derived.raw()
         if self.source.kind != "parquet":
             return f"(SELECT line, raw FROM {self._raw(True)})"
         pairs = ", ".join(f"{text(name)}: {_quoted(name)}" for name in self.source.names)
