@@ -154,6 +154,11 @@ def _version() -> str:
         return ""
 
 
+def reported_month(facts: Facts, asked: str | None = None) -> tuple[date, date]:
+    """The month that a report is about (default: the last whole one that the data reaches): [first, after)."""
+    return _month(asked, facts, cohorts_of.history(facts), orders.span(facts))
+
+
 def _end(facts: Facts, after: date) -> datetime:
     from tenure.kernel.time import midnight
 

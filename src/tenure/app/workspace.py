@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tenure.lake.facts import Facts
     from tenure.lake.store import Lake
     from tenure.measure.answers import Answer
+    from tenure.measure.benchmarks import Benchmarks
     from tenure.measure.bridge import Bridge
     from tenure.measure.cohorts import CohortTable
     from tenure.measure.costs import Cost
@@ -339,6 +340,40 @@ class Workspace:
                 share = f"{100 * self.settings.margin:.0f} %"
                 found.notes.append(f"The margin of {share} is the default: set your own as margin in tenure.toml.")
             return found
+
+        return self._again(attempt)
+
+    def benchmarks(
+        self,
+        *metrics: str,
+        month: str | None = None,
+        currency: str | None = None,
+        profile: str | None = None,
+        known_on: str | datetime | None = None,
+        engine: str | None = None,
+    ) -> Benchmarks:
+        """Published figures beside one's own of a month (default: the last whole one) and the twelve it ends.
+
+        metrics: only figures of these; see measure.benchmarks, which also says what is never compared.
+        """
+        from tenure.app.report import reported_month
+        from tenure.measure.benchmarks import benchmarks
+        from tenure.measure.cohorts import history, nothing_known
+
+        reporting = currency or self.settings.currency
+        reporting = None if reporting is None or reporting.lower() == "each" else reporting.upper()
+        if reporting is not None:
+            exponent(reporting)
+        what = "published churn figures are of subscriptions"
+
+        def attempt() -> Benchmarks:
+            facts = self.facts(known_on, engine)
+            self._recurring(facts, what, "`tenure cohorts` shows who buys again")
+            if history(facts) is None:
+                raise nothing_known(facts)
+            first, after = reported_month(facts, month)
+            asked: dict[str, Any] = {"first": first, "after": after, "metrics": metrics, "currency": reporting}
+            return benchmarks(facts, self.definition(profile), **asked)
 
         return self._again(attempt)
 

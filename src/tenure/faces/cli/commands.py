@@ -840,4 +840,5 @@ def vacuum(
         put("There was nothing to delete.")
 
 
-import tenure.faces.cli.closing  # noqa: E402, F401  (its commands are of this app; they need the options above)
+# Their commands are of this app; they need the options above.
+from tenure.faces.cli import benchmarking, closing  # noqa: E402, F401
