@@ -111,4 +111,9 @@ def test_the_glossary_gives_every_term_in_english_and_thai() -> None:
 def test_pages_are_written_below_the_folder_that_is_named(tmp_path: Path) -> None:
     written = {name for name, _ in reference_pages.pages()}
     metrics = {f"metrics/{name}.md" for name in ("index", *CATALOGUE)}
-    assert written == {"command-line.md", *metrics, *(f"profiles/{name}.md" for name in ("index", *profiles()))}
+    assert written == {
+        "command-line.md",
+        "exports.md",
+        *metrics,
+        *(f"profiles/{name}.md" for name in ("index", *profiles())),
+    }
