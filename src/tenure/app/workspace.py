@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tenure.measure.lifetimes import Lives
     from tenure.measure.orders import OrderHistory
     from tenure.measure.reconciling import Reconciled
+    from tenure.measure.watching import Watched
     from tenure.measure.worth import Assumptions
 
 T = TypeVar("T")
@@ -374,6 +375,46 @@ class Workspace:
             first, after = reported_month(facts, month)
             asked: dict[str, Any] = {"first": first, "after": after, "metrics": metrics, "currency": reporting}
             return benchmarks(facts, self.definition(profile), **asked)
+
+        return self._again(attempt)
+
+    def watch(
+        self,
+        *names: str,
+        period: str = "month",
+        until: str | None = None,
+        by: str | Sequence[str] = (),
+        currency: str | None = None,
+        false_alarms: float = 0.05,
+        profile: str | None = None,
+        known_on: str | datetime | None = None,
+        engine: str | None = None,
+    ) -> Watched:
+        """What left its usual range in the latest day, week or month that is over; see measure.watching.
+
+        names: metrics (default: the core ones). until: the period to judge, whole (default: the latest that is over).
+        false_alarms: the chance that anything is listed if nothing changed, over all that is watched together.
+        """
+        from tenure.measure.watching import watch, watchable
+
+        after = None if until is None else whole_days(until)[1]
+        reporting = currency or self.settings.currency
+        reporting = None if reporting is None or reporting.lower() == "each" else reporting.upper()
+        if reporting is not None:
+            exponent(reporting)
+        watchable(names)
+        chosen: dict[str, Any] = {
+            "grain": period,
+            "until": after,
+            "by": (by,) if isinstance(by, str) else tuple(by),
+            "currency": reporting,
+            "false_alarms": false_alarms,
+        }
+
+        def attempt() -> Watched:
+            facts = self.facts(known_on, engine)
+            self._recurring(facts, "what is watched are numbers of subscriptions", "`tenure report` tells of buyers")
+            return watch(facts, self.definition(profile), names, **chosen)
 
         return self._again(attempt)
 

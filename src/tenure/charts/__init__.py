@@ -6,6 +6,7 @@
     churn_by_segment                which plan, channel or country loses more
     cost_of_churn                   what churn cost: lost, at risk, kept
     rate_over_time                  one rate with its interval and its target
+    left_its_range                  numbers on their usual range
     revenue_by_period, customers_by_period   a business that sells orders
 
     svg(chart), png(chart), save(chart, path)   to a file or a string, without a browser
@@ -29,6 +30,7 @@ _WHERE = {
     "churn_by_segment": "segments",
     "cost_of_churn": "costs",
     "rate_over_time": "revenue",
+    "left_its_range": "watching",
     "revenue_by_period": "revenue",
     "customers_by_period": "revenue",
     "svg": "picture",
@@ -43,6 +45,7 @@ __all__ = [
     "customers_by_period",
     "hazard",
     "layer_cake",
+    "left_its_range",
     "movements",
     "png",
     "rate_over_time",
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
     from tenure.charts.revenue import customers_by_period, rate_over_time, revenue_by_period
     from tenure.charts.roll_forward import movements, waterfall
     from tenure.charts.segments import churn_by_segment
+    from tenure.charts.watching import left_its_range
 
 
 def __getattr__(name: str) -> Any:

@@ -233,9 +233,14 @@ def trimmed(value: Decimal | None, currency: str | None) -> Decimal | None:
 
 def people(answer: Answer) -> list[dict[str, Any]]:
     """The customers behind an answer's numbers: money with its currency's digits, counts whole, segments as objects."""
+    return listed(answer.customers())
+
+
+def listed(table: Any) -> list[dict[str, Any]]:
+    """The rows of a listing of customers (Arrow), in the same way."""
     from tenure.measure.catalogue import metric
 
-    rows: list[dict[str, Any]] = answer.customers().to_pylist()
+    rows: list[dict[str, Any]] = table.to_pylist()
     for row in rows:
         of = metric(row["metric"])
         row["segment"] = row["segment"] and json.loads(row["segment"])
