@@ -78,7 +78,7 @@ def story(
     shop: Workspace,
     *,
     month: str | None = None,
-    known_on: str | None = None,
+    known_on: str | datetime | None = None,
     currency: str | None = None,
     engine: str | None = None,
     progress: Progress = lambda step: None,

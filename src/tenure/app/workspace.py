@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tenure.app.closing import Closed, MonthRestated
+    from tenure.app.investors import Investors
     from tenure.app.rebuilding import Rebuilt
     from tenure.app.settings import Settings
     from tenure.app.story import Story
@@ -601,3 +602,9 @@ class Workspace:
         from tenure.app.report import story
 
         return self._again(lambda: story(self, **options))
+
+    def investors(self, **options: Any) -> Investors:
+        """What an investor asks about a month; options as in app.investors.investors (month, known_on, ...)."""
+        from tenure.app.investors import investors
+
+        return self._again(lambda: investors(self, **options))
