@@ -251,7 +251,13 @@ def test_a_planted_jump_is_listed_with_the_customers_behind_it(company: Built) -
     assert {one["metric"] for one in listed} == {row["metric"] for row in found.rows()}
     assert sum(one["metric"] == "customers_churned" for one in listed) == 36
     assert json.loads(json.dumps(found.as_json(), default=str))["false_alarms"] == 0.05
-    assert "<svg" in svg(found.chart()) and "นอกช่วงปกติ" in svg(found.chart("th"))
+    drawn = svg(found.chart("th"))
+    assert "นอกช่วงปกติ" in drawn and "Left its usual range" in svg(found.chart())
+    assert {part.split('"')[0] for part in drawn.split("http")[1:]} <= {
+        "://www.w3.org/2000/svg",
+        "://www.w3.org/1999/xlink",
+    }
+    assert found.chart().to_dict(validate=True)["config"]["font"].startswith("Sarabun")
 
 
 def test_a_steady_company_lists_nothing_and_a_day_and_a_week_can_be_watched(company: Built) -> None:

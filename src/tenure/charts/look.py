@@ -187,6 +187,14 @@ def finished(
     )
 
 
+def stacked(pictures: Sequence[Any], width: int) -> Any:
+    """Pictures under each other as one chart, in Tenure's type and colours."""
+    import altair as alt
+
+    padding = {"left": 2, "right": 10, "top": 10, "bottom": 2}
+    return alt.vconcat(*pictures, spacing=22, padding=padding, config=_config(width, []))
+
+
 def _config(width: int, named: Sequence[str]) -> alt.Config:
     import altair as alt
 

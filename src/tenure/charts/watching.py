@@ -20,18 +20,16 @@ def left_its_range(
     """One small picture per metric, segment and currency: the past as a line, the latest number on its usual range.
 
     rows: `metric`, `segment` (dict or None), `currency`, `unit` (money, count, rate, ratio), `period` (first day),
-    `value`, and for the latest period of each `usual_low`, `usual_high`, `is_out`; periods in order. The first MOST
-    pictures are drawn.
+    `value`, and for the latest period of each `usual_low`, `usual_high`, `is_out`, `is_better`; periods in order.
+    The first MOST pictures are drawn.
     """
-    import altair as alt
-
     words = language_of(language)
     pictures: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for row in look.rows_of(rows):
         place = ", ".join(str(value or "?") for value in (row["segment"] or {}).values())
         pictures.setdefault((row["metric"], place, row["currency"] or ""), []).append(row)
     drawn = [_picture(words, *of, found, grain, width, height) for of, found in list(pictures.items())[:MOST]]
-    return alt.vconcat(*drawn, spacing=22, background="transparent")
+    return look.stacked(drawn, width)
 
 
 def _picture(
@@ -53,6 +51,7 @@ def _picture(
         scale=alt.Scale(padding=0.5),
     )
     scale = alt.Scale(zero=unit in ("money", "count"))
+    colour = look.WARM if now["is_out"] and not now["is_better"] else look.ACCENT
     latest = {
         "period": look.plain(now["period"]),
         "value": now["value"],
@@ -67,9 +66,9 @@ def _picture(
         .encode(x=x, y=alt.Y("low:Q", axis=axis, scale=scale), y2="high:Q")
     )
     line = base.mark_line(color=look.ACCENT, strokeWidth=1.8).encode(x=x, y=alt.Y("value:Q", axis=axis, scale=scale))
-    dot = here.mark_point(
-        filled=True, size=70, opacity=1, color=look.WARM if now["is_out"] else look.ACCENT, shape="circle"
-    ).encode(x=x, y=alt.Y("value:Q", axis=axis, scale=scale))
+    dot = here.mark_point(filled=True, size=70, opacity=1, color=colour, shape="circle").encode(
+        x=x, y=alt.Y("value:Q", axis=axis, scale=scale)
+    )
     name = words.named("watch", metric)
     said = words.words("watch.out" if now["is_out"] else "watch.within")
     title = alt.TitleParams(
@@ -78,6 +77,6 @@ def _picture(
         anchor="start",
         fontSize=13,
         color=look.INK,
-        subtitleColor=look.WARM if now["is_out"] else look.INK_SOFT,
+        subtitleColor=colour if now["is_out"] else look.INK_SOFT,
     )
     return alt.layer(usual, line, dot, width=width, height=height, title=title)

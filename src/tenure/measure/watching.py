@@ -211,6 +211,7 @@ class Watched:
                         "usual_low": look.shown(look.low) if is_now else None,
                         "usual_high": look.shown(look.high) if is_now else None,
                         "is_out": is_now and look.is_out,
+                        "is_better": look.is_better if is_now else None,
                     }
                 )
         return left_its_range(rows, language, grain=self.grain)
