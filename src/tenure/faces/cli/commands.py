@@ -697,12 +697,15 @@ def report(
 
 
 def _write_page(told: Any, out: Path, language: str) -> None:
-    """Writes the report's page whole or not at all: who has the old one open keeps it until the new one is there."""
-    import os
-
     from tenure.faces.report.html import render
 
-    page = render(told, language)
+    _write_whole(render(told, language), out)
+
+
+def _write_whole(page: str, out: Path) -> None:
+    """Writes a page whole or not at all: who has the old one open keeps it until the new one is there."""
+    import os
+
     beside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         beside.write_text(page, encoding="utf-8")

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tenure.faces.cli.commands import CurrencyOption, EngineOption, KnownOnOption, WorkspaceOption, _shop, app
+from tenure.faces.cli.commands import (
+    CurrencyOption,
+    EngineOption,
+    KnownOnOption,
+    WorkspaceOption,
+    _shop,
+    _write_whole,
+    app,
+)
 from tenure.faces.cli.outputs import put
 
 if TYPE_CHECKING:
@@ -54,7 +62,7 @@ def investors(
             from tenure.faces.report.investors import render
 
             moved("drawing the page")
-            out.write_text(render(found, language), encoding="utf-8")
+            _write_whole(render(found, language), out)
         if csv is not None:
             from tenure.faces.report import investor_files
 
