@@ -149,7 +149,7 @@ def looked_at(answer: SimpleNamespace, grain: str, horizon: date = date(2026, 12
     return found
 
 
-@pytest.mark.parametrize(("grain", "n"), [("month", 12), ("month", 36), ("week", 52), ("day", 182)])
+@pytest.mark.parametrize(("grain", "n"), [("month", 12), ("month", 24), ("month", 36), ("week", 52), ("day", 182)])
 def test_if_nothing_changes_no_more_looks_list_anything_than_stated(grain: str, n: int) -> None:
     rng = np.random.default_rng(20260601)
     runs = 100 if grain == "day" else 300
@@ -197,6 +197,21 @@ def test_months_are_held_against_the_same_month_where_there_are_two_such_years()
     days = {look.cell.metric.name: look for look in looked_at(books(rng, "day", 60), "day").looks}
     assert days["customers_churned"].compared_with == "8 Mondays"
     assert "too rare" in days["mrr_churn"].reason
+
+
+def test_a_trend_of_years_is_followed_by_the_season() -> None:
+    answer = books(np.random.default_rng(9), "month", 36)
+    start = answer.cells[0].period.first
+    for i, cell in enumerate(answer.cells):
+        if (
+            cell.metric.name == "customers_churned"
+        ):  # of as many customers 3 % more leave every month: 20, 58 in the end
+            months = 12 * (cell.period.first.year - start.year) + cell.period.first.month - start.month
+            more = Fraction(round(20 * 1.03**months))
+            answer.cells[i] = Cell(*(getattr(cell, name) for name in Cell.__slots__[:4]), more, *[None] * 5, "")
+    (look,) = (one for one in looked_at(answer, "month").looks if one.cell.metric.name == "customers_churned")
+    # The mean of three Junes alone is 30, and 58 would be an alarm.
+    assert not look.is_out and look.expected == pytest.approx(58, rel=0.1)
 
 
 def test_a_season_that_comes_every_year_is_no_alarm() -> None:

@@ -1,10 +1,11 @@
 """What has left its usual range? The latest period that is over against the company's own past, without crying wolf.
 
 Each metric is compared with the same weekday (days), the periods before (weeks, months), or the same month of the years
-before (months, where there are two such years); see kernel.usual for the ranges and their sources. All metrics,
-segments and currencies looked at are one family: Holm's correction keeps the chance that anything at all is listed, if
-nothing has changed, at `false_alarms`. Customers who leave are weighed against those who were there, money that moves
-against the opening MRR, and both against the days of the period, so that growth alone is no alarm.
+before (months, where there are two such years: each by how it stood to the twelve months before it, so that a trend is
+followed); see kernel.usual for the ranges and their sources. All metrics, segments and currencies looked at are one
+family: Holm's correction keeps the chance that anything at all is listed, if nothing has changed, at `false_alarms`.
+Customers who leave are weighed against those who were there, money that moves against the opening MRR, and both against
+the days of the period, so that growth alone is no alarm.
 
 What is not judged is said with its reason: a period that is not over, a past too short, a sum that in some periods was
 nothing (its count is judged). Levels such as mrr and figures over twelve months are refused: of them every period
@@ -269,13 +270,13 @@ def watch(
     latest = _latest(span[1], horizon, grain)
     judged = latest if until is None else floor_day(until - timedelta(days=1), grain)
     found = Watched(None, grain, by, false_alarms, definition, [], [], facts)
-    since, snapshot = exposure_start(facts, definition, next_day(judged, grain))
+    since, snapshot = exposure_start(facts, definition, max(next_day(judged, grain), span[1] + timedelta(days=1)))
     first = _first(max(span[0], since or span[0]), judged, grain)
     if snapshot or first >= judged:
         found.notes.append(
             "All who left did so on one day, so there is no past to compare with: nothing is judged."
             if snapshot
-            else f"History begins on {span[0]}: no whole {grain} lies before {label(judged, grain)}."
+            else f"Leavers are known since {since or span[0]}: no whole {grain} lies before {label(judged, grain)}."
         )
         return found
     asked = Question(
@@ -349,6 +350,8 @@ def compare(found: Watched, answer: Answer, chosen: Sequence[Metric], judged: da
             ends[1] = min(ends[1], 1.0)
         elif look.cell.metric.unit == "money" and look.cell.metric.name != "mrr_net_new":
             ends[0] = max(ends[0], 0.0)  # such a sum is never below nothing
+        elif look.cell.metric.name == "grr":
+            ends[1] = min(ends[1], 1.0)
         found.looks.append(
             replace(look, p=adjusted[place], low=ends[0], high=ends[1], expected=ends[2], is_out=out[place])
         )
@@ -375,6 +378,13 @@ def _look(look: Look, past: Sequence[Cell], base: dict[date, float], grain: str)
     mine = _group(now.period.first, grain)
     seasonal = grain == "day" or (grain == "month" and sum(one.group == mine for one, _ in told) >= 2)
     lines = [one if seasonal else replace(one, group=0) for one, _ in told]
+    if seasonal and grain == "month" and (counted or _is_sum(metric)):
+        levels = _levels(lines)
+        exposure *= levels[-1]
+        kept = [(one, level) for one, level in zip(lines, levels, strict=False) if level > 0]
+        lines = [replace(one, exposure=one.exposure * level) for one, level in kept]
+        if exposure <= 0:
+            return replace(look, reason="there was none of it in the twelve months before"), None, 0.0
     mine = mine if seasonal else 0
     same = sum(one.group == mine for one in lines)
     least = 2 if grain == "month" and seasonal else LEAST[grain]
@@ -398,6 +408,15 @@ def _look(look: Look, past: Sequence[Cell], base: dict[date, float], grain: str)
     what = _WEEKDAYS[mine] if grain == "day" else f"{month_name[mine]}s" if seasonal else f"{grain}s"
     against = f"{same} {what}"
     return replace(look, compared_with=against, periods=same), usual, happened
+
+
+def _levels(lines: Sequence[Past]) -> list[float]:
+    """The rate of the twelve months before each month (of the first twelve: of that year), and before the next one."""
+
+    def rate(months: Sequence[Past]) -> float:
+        return sum(one.happened for one in months) / sum(one.exposure for one in months)
+
+    return [rate(lines[:12] if i < 12 else lines[i - 12 : i]) for i in range(len(lines) + 1)]
 
 
 def _group(first: date, grain: str) -> int:

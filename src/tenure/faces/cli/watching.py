@@ -20,7 +20,7 @@ from tenure.faces.cli.commands import (
     _shop,
     app,
 )
-from tenure.faces.cli.ending import FAILED, Ended, say
+from tenure.faces.cli.ending import FAILED, Ended
 from tenure.faces.cli.outputs import Format, as_csv, as_json, flattened, put
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def watch(
         put(as_text(found, every, remarks))
     if not found.judged and not (every and format is Format.table) and not sys.stdout.isatty():
         # Silence would be taken for good news.
-        say(f"nothing is watched yet: {_why_not(found)}")
+        typer.echo(f"nothing is watched yet: {_why_not(found)}", err=True)
     if fail and found.out:
         raise Ended(FAILED)
 
