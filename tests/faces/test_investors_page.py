@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,15 @@ def test_a_page_names_no_customer(found: Investors, pages: dict[str, str], langu
     assert found.concentration is not None
     for one in found.concentration.largest:
         assert one.customer_id not in pages[language] and one.name and one.name not in pages[language]
+
+
+def test_where_old_leavers_are_missing_the_cohorts_say_so_beside_them_and_once(found: Investors) -> None:
+    trust = replace(found.story.trust, survivors_until=date(2024, 1, 2))
+    text = render(replace(found, story=replace(found.story, trust=trust)))
+    note = "Nobody is seen to leave before 2 Jan 2024"
+    assert Page(text).text.count("Nobody is seen to leave before") == 1
+    cohorts = text.split('id="cohorts"', 1)[1].split("</section>", 1)[0]
+    assert note in re.sub("<[^>]+>", "", cohorts)
 
 
 def test_what_is_provisional_or_reconstructed_says_so(found: Investors) -> None:

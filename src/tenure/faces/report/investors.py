@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tenure.app.story import Note
 from tenure.faces.report.html import HERE, _environment, _kpi, bar, embedded, said
 from tenure.faces.report.pictures import Picture, pictures
 from tenure.faces.report.quoting import NAME_LENGTH, quoted
@@ -50,7 +51,8 @@ def render(found: Investors, language: str = "en") -> str:
     heat = next((drawn[name] for name in HEATS if name in drawn), None)
     if heat is not None:
         # Where leavers of old are missing, old cohorts look more loyal than they were: that is said beside them.
-        told = [teller.note(note) for note in story.trust.notes if note.code == "survivors_only"]
+        since = story.trust.survivors_until
+        told = [teller.note(Note("survivors_only", {"until": since}))] if since else []
         heat = replace(heat, notes=(*heat.notes, *(one for one in told if one is not None)))
     known = words.words("page.known_on", day=words.day(about.known_on.date()))
     made = words.words("page.made_at", instant=words.instant(about.made_at), version=about.version)
@@ -62,7 +64,8 @@ def render(found: Investors, language: str = "en") -> str:
     title = words.words("investors.title_of", company=company, period=period)
     key = "page.made_up_long" if company else "page.made_up_long_nameless"
     _, notes = teller.trust()
-    notes = [note for note in notes if heat is None or note not in heat.notes]
+    beside = {str(note) for note in heat.notes} if heat else set()
+    notes = [note for note in notes if str(note) not in beside]
     return (
         _environment()
         .get_template("investors.html.j2")
