@@ -243,7 +243,7 @@ def _nrr(kept: Retention) -> Value:
     if kept.reason:
         return Value(None, reason=kept.reason)
     top, bottom = Fraction(kept.opening) + Fraction(kept.net), Fraction(kept.opening)
-    if not bottom:
+    if bottom <= 0:  # credits may be all there is
         return Value(None, numerator=top, denominator=bottom, n=0, reason=_NO_MRR)
     low = high = None
     if kept.squares and kept.customers > 1:
@@ -265,7 +265,7 @@ def _grr(kept: Retention) -> Value:
     if kept.reason:
         return Value(None, reason=kept.reason)
     top, bottom = Fraction(kept.opening) - Fraction(kept.loss), Fraction(kept.opening)
-    if not bottom:
+    if bottom <= 0:
         return Value(None, numerator=top, denominator=bottom, n=0, reason=_NO_MRR)
     low = high = None
     if kept.squares:
