@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -375,3 +376,21 @@ def test_a_full_disk_behind_stdout_is_a_failure_and_no_traceback() -> None:
     assert done.returncode == 1
     assert b"Traceback" not in done.stderr
     assert b"No space left" in done.stderr
+
+
+def test_a_file_of_which_no_row_can_be_taken_ends_with_code_2_and_its_rows_are_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = str(tmp_path / "shop")
+    assert run(["init", shop]) == 0
+    head = "subscription_id,customer_id,amount,currency,started_at"
+    bad, mixed = tmp_path / "bad.csv", tmp_path / "mixed.csv"
+    bad.write_text(f"{head}\ns1,c1,ten,USD,2026-01-05\ns2,c2,5,USD,soon\n")
+    mixed.write_text(f"{head}\ns1,c1,10,USD,2026-01-05\ns2,c2,5,USD,soon\n")
+    capsys.readouterr()
+    assert run(["-w", shop, "load", "subscriptions", str(bad), "--format", "json"]) == 2
+    (told,) = json.loads(capsys.readouterr().out)
+    assert (told["rows"], told["loaded"], told["quarantined"]) == (2, 0, 2)
+    assert run(["-w", shop, "load", "subscriptions", str(mixed), "--format", "json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert (told["loaded"], told["quarantined"]) == (1, 1)

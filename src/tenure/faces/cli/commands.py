@@ -215,6 +215,8 @@ def load(
     elif reports:
         put(loads.as_table(reports, _named(context, workspace)))
     failed |= loads.held_back_before(reports, strict)
+    # A file of which no row could be taken is bad input, whatever was written beside it.
+    failed |= any(report.rows and report.quarantined == report.rows for report in reports)
     if failed:
         raise Ended(BAD_INPUT)
 
