@@ -15,6 +15,7 @@ TenureError                     what happened, which thing, what to do next
 `- Failed                       exit code 1: the input was fine, the work was not possible
    |- NoWorkspace               the folder is not a workspace
    |- Busy                      another process holds what is needed
+   |- CannotFit                 the data hold nothing that this model could learn, or not enough
    `- Damaged                   stored data is not what it should be
 """
 
@@ -107,6 +108,10 @@ class NoWorkspace(Failed):
 
 class Busy(Failed):
     """Another process holds what is needed; trying again later helps."""
+
+
+class CannotFit(Failed):
+    """The data hold nothing that this model could learn, or not enough of it."""
 
 
 class Damaged(Failed):

@@ -13,8 +13,8 @@ import pytest
 
 TENURE = Path(sysconfig.get_path("scripts")) / "tenure"
 HEAVY = (
-    "altair", "babel", "deltalake", "duckdb", "jinja2", "numpy", "pandas", "polars", "pyarrow", "pyspark", "scipy",
-    "vl_convert",
+    "altair", "babel", "deltalake", "duckdb", "jinja2", "lightgbm", "numpy", "pandas", "polars", "pyarrow", "pyspark",
+    "scipy", "sklearn", "vl_convert",
 )  # fmt: skip
 SECONDS = 0.3
 
