@@ -69,7 +69,7 @@ def has_orders(facts: Facts) -> bool:
     return facts.has("order_lines") or facts.has("orders")
 
 
-def _sales(st: Statement, facts: Facts) -> str:
+def sales(st: Statement, facts: Facts) -> str:
     """A step with every sale and return: customer_id, us, order_id, minor, currency, returned. Lines win over orders."""
     columns = ("customer_id", "ordered_at", "order_id", "amount_minor", "currency", "kind")
     parts = []
@@ -100,21 +100,36 @@ def span(facts: Facts) -> tuple[date, date] | None:
     if not has_orders(facts):
         return None
     st = facts.statement()
-    row = facts.engine.table(st.render(f"SELECT min(ts) AS a, max(ts) AS b FROM {_sales(st, facts)}")).to_pylist()[0]
+    row = facts.engine.table(st.render(f"SELECT min(ts) AS a, max(ts) AS b FROM {sales(st, facts)}")).to_pylist()[0]
     if row["a"] is None:
         return None
     tz = facts.timezone
     return from_micros(row["a"]).astimezone(tz).date(), from_micros(row["b"]).astimezone(tz).date()
 
 
-def _placed(st: Statement, facts: Facts, every: Sequence[Period]) -> str:
-    """A step with the sales, the day of each and the index of its period."""
+def dated(st: Statement, facts: Facts) -> str:
+    """A step with every sale and return and its day, in the company's zone."""
     until = facts.known_before + timedelta(days=1)
     day = facts.engine.dialect.local_day("ts", facts.timezone, _OLDEST, until)
-    dated = st.step("dated_sales", f"SELECT s.*, {day} AS day FROM {_sales(st, facts)} AS s")
+    return st.step("dated_sales", f"SELECT s.*, {day} AS day FROM {sales(st, facts)} AS s")
+
+
+def purchase_days(st: Statement, facts: Facts) -> str:
+    """A step with the days on which each customer bought: customer_id, day; a return is no purchase."""
+    return st.step(
+        "purchase_days",
+        f"SELECT DISTINCT customer_id, day FROM {dated(st, facts)} WHERE customer_id IS NOT NULL AND returned = 0",
+        keep=True,
+        says="the days on which each customer bought",
+    )
+
+
+def _placed(st: Statement, facts: Facts, every: Sequence[Period]) -> str:
+    """A step with the sales, the day of each and the index of its period."""
+    told = dated(st, facts)
     calendar(st, facts, every)
     return st.step(
-        "placed_sales", f"SELECT s.*, c.period FROM {dated} AS s JOIN calendar AS c ON c.day = s.day", keep=True
+        "placed_sales", f"SELECT s.*, c.period FROM {told} AS s JOIN calendar AS c ON c.day = s.day", keep=True
     )
 
 
