@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 
-_ALIKE = Edge("r", 1e7, "customers do not differ in how often they buy; purchases of those who are still here are Poisson")
+_ALIKE = Edge(
+    "r", 1e7, "customers do not differ in how often they buy; purchases of those who are still here are Poisson"
+)
 _STAY = Edge("a", 1e-12, "nobody is seen to have stopped; everybody goes on buying (NBD without leaving)", ("b",))
 _SAME = Edge("b", 1e7, "customers do not differ in the chance to stop after a purchase; it is one probability for all")
 

@@ -18,9 +18,9 @@ Sources: Cox 1972; Breslow 1974; Efron 1977; Kalbfleisch & Prentice 2002, ch. 4 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -31,11 +31,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Real = NDArray[np.float64]
+    Whole = NDArray[np.int64]
 
 Ties: TypeAlias = Literal["efron", "breslow"]
 
 # Above this many rows a first fit of every (rows / this)-th gives the starting point.
 _FIRST_LOOK = 100_000
+# Rows worked on at a time: ten columns of them fit a processor's cache.
+_BLOCK = 8192
 # Newton's steps end when the next would gain less than this in log-likelihood.
 _GAIN = 1e-12
 # exp(30) is 1e13: a standardised coefficient beyond it means that the column parts leavers from stayers for good.
@@ -44,121 +47,145 @@ _RUNS_AWAY = 30.0
 
 @dataclass(frozen=True, eq=False)
 class _Sorted:
-    """Customers in order of tenure, and where each stands among the days on which anybody left."""
+    """Customers from the longest stay to the shortest, and where each stands among the days on which anybody left.
 
-    x: Real
-    event: NDArray[np.bool_]
-    days: Real  # distinct tenures at which anybody left, rising
-    deaths: NDArray[np.int64]  # how many left on each
-    starts: NDArray[np.int64]  # first row whose last day at risk is this one
-    last: NDArray[np.int64]  # per row: index of its last day at risk
-    late: NDArray[np.int64]  # rows that enter after the first day, by entry
-    missed: NDArray[np.int64]  # per late row: how many days came before its entry
-    tied: NDArray[np.int64]  # days on which more than one left
-    event_rows: NDArray[np.int64]
-    event_day: NDArray[np.int64]
+    Columns of X are rows here, so that running sums go along memory. Days are numbered from the last one back. Among
+    customers of one day those who left come last.
+    """
+
+    x: Real  # (columns, customers), standardised
+    end: Real
+    begin: Real | None
+    gone: NDArray[np.bool_]
+    days: Real  # distinct tenures at which anybody left, falling
+    deaths: Whole  # how many left on each
+    after: Whole  # per day, the first row beyond those whose last day at risk it is
+    last: Whole  # per row, its last day at risk
+    late: Whole  # rows that enter after the first day of leaving, those who miss most days first
+    until: Whole  # per late row, the first (earlier) day on which it was not there yet
+    leavers: Whole  # rows seen leaving
+    share: Real  # Efron's l/d for each of them: the l-th of d who leave on a day
+    begins: Whole  # per day, where its leavers begin
 
     @classmethod
-    def of(cls, x: Real, duration: Real, event: NDArray[np.bool_], entry: Real | None) -> _Sorted:
-        order = np.argsort(duration, kind="stable")
-        end, gone = duration[order], event[order]
-        days, deaths = np.unique(end[gone], return_counts=True)
-        # Who ended before anybody left was never compared with anybody; nor who entered after the last day of leaving.
-        seen = end >= days[0]
-        if entry is not None:
-            seen &= np.searchsorted(days, entry[order], side="right") < np.searchsorted(days, end, side="right")
+    def of(cls, X: Real, mean: Real, spread: Real, end: Real, gone: NDArray[np.bool_], begin: Real | None) -> _Sorted:
+        order = np.concatenate([np.flatnonzero(~gone), np.flatnonzero(gone)])
+        order = order[np.argsort(-end[order], kind="stable")]
+        end, gone = end[order], gone[order]
+        ends = end[gone]
+        begins = np.flatnonzero(np.diff(ends, prepend=np.inf))
+        days = ends[begins]
+        # Who ended before anybody left was never compared with anybody, nor who entered after all leaving of his time.
+        seen = end >= days[-1]
+        if begin is not None:
+            begin = begin[order]
+            seen &= _from_last(days, begin) > _from_last(days, end)
         if not seen.all():
             order, end, gone = order[seen], end[seen], gone[seen]
-        last = np.searchsorted(days, end, side="right") - 1
-        late, missed = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        if entry is not None:
-            before = np.searchsorted(days, entry[order], side="right")
-            late = np.flatnonzero(before)
-            late = late[np.argsort(before[late], kind="stable")]
-            missed = before[late]
-        rows = np.flatnonzero(gone)
-        return cls(
-            np.ascontiguousarray(x[order]),
-            gone,
-            days,
-            deaths,
-            np.searchsorted(last, np.arange(len(days)), side="left"),
-            last,
-            late,
-            missed,
-            np.flatnonzero(deaths > 1),
-            rows,
-            last[rows],
-        )
+            begin = None if begin is None else begin[seen]
+        last = _from_last(days, end)
+        late, until = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        if begin is not None:
+            there = _from_last(days, begin)
+            late = np.flatnonzero(there < len(days))
+            late = late[np.argsort(there[late], kind="stable")]
+            until = there[late]
+        x = np.empty((X.shape[1], len(order)))
+        for a in range(0, len(order), _BLOCK):
+            x[:, a : a + _BLOCK] = ((X[order[a : a + _BLOCK]] - mean) / spread).T
+        deaths = np.diff(begins, append=len(ends))
+        count = np.arange(len(ends)) - np.repeat(begins, deaths)
+        after = np.searchsorted(last, np.arange(len(days)), side="right")
+        share = count / np.repeat(deaths, deaths)
+        return cls(x, end, begin, gone, days, deaths, after, last, late, until, np.flatnonzero(gone), share, begins)
 
-    def at_risk(self, rows: Real) -> Real:
-        """Per day, the sum of `rows` (one per customer, or one row of columns) over those at risk."""
-        sums = rows if len(self.days) == len(rows) else np.add.reduceat(rows, self.starts, axis=0)
-        total = np.cumsum(sums[::-1], axis=0)[::-1]
-        if len(self.late):
-            # Somebody with `missed` days before his entry was not there on days 0 .. missed - 1.
-            absent = np.zeros((len(self.days) + 1, *rows.shape[1:]))
-            first = np.flatnonzero(np.diff(self.missed, prepend=-1))
-            absent[self.missed[first]] = np.add.reduceat(rows[self.late], first, axis=0)
-            total = total - np.cumsum(absent[::-1], axis=0)[::-1][1:]
-        return np.asarray(total)
+    @property
+    def tied(self) -> bool:
+        """Whether several left on one day anywhere."""
+        return len(self.days) < len(self.leavers)
+
+    def blocks(self) -> Iterator[tuple[int, int, int, int]]:
+        """Days [j, k) and their rows [a, b), about as many rows at a time as a processor's cache holds."""
+        j = a = 0
+        while j < len(self.days):
+            k = max(j + 1, int(np.searchsorted(self.after, a + _BLOCK, side="right")))
+            b = int(self.after[k - 1])
+            yield j, k, a, b
+            j, a = k, b
+
+    def absent(self, rows: Real) -> Real:
+        """Per day, the sum of `rows` (..., customers) over those who stayed longer but were not under observation."""
+        away = np.zeros((*rows.shape[:-1], len(self.days)))
+        first = np.flatnonzero(np.diff(self.until, prepend=-1))
+        away[..., self.until[first]] = np.add.reduceat(rows[..., self.late], first, axis=-1)
+        return np.cumsum(away, axis=-1)
+
+    def at_risk(self, theta: Real) -> Real:
+        """Per day, the sum of theta over those at risk."""
+        total = np.cumsum(theta)[self.after - 1]
+        return np.asarray(total - self.absent(theta) if len(self.late) else total)
 
     def over_stay(self, per_day: Real) -> Real:
         """Per customer, the sum of `per_day` over the days he was at risk."""
-        so_far = np.cumsum(per_day)
+        so_far = np.cumsum(per_day[::-1])[::-1]
         total = so_far[self.last]
         if len(self.late):
-            total[self.late] -= so_far[self.missed - 1]
+            total[self.late] -= so_far[self.until]
         return np.asarray(total)
 
-    def of_leavers(self, rows: Real) -> Real:
-        """Per day, the sum of `rows` over those who left on it."""
-        first = np.flatnonzero(np.diff(self.event_day, prepend=-1))
-        return np.asarray(np.add.reduceat(rows[self.event_rows], first, axis=0))
+
+def _from_last(days: Real, times: Real) -> Whole:
+    """How many of the days (falling) are later than each time: the number of the last day not later than it."""
+    return np.asarray(len(days) - np.searchsorted(days[::-1], times, side="right"))
 
 
 def _evaluate(data: _Sorted, b: Real, efron: bool) -> tuple[float, Real, Real]:
     """Partial log-likelihood, its gradient and the negative of its Hessian at b."""
-    eta = data.x @ b
+    x, gone = data.x, data.leavers
+    eta = b @ x
     top = float(eta.max())
     theta = np.exp(eta - top)
     s0 = data.at_risk(theta)
     d = data.deaths.astype(np.float64)
-    fractions = efron and len(data.tied) > 0
-    weighted = data.x * theta[:, None]
-    s1 = data.at_risk(weighted)
-    spread = theta  # what each customer's x counts in the first part of the Hessian, filled below
-    if not fractions:
-        value = float(eta[data.event_rows].sum() - (d * (np.log(s0) + top)).sum())
-        spread = theta * data.over_stay(d / s0)
-        outer = s1 * (np.sqrt(d) / s0)[:, None]
-        second = outer.T @ outer
-    else:
+    value = float(eta[gone].sum()) - top * len(gone)
+    fractions = efron and data.tied
+    if fractions:
         # Of d who leave on a day, the l-th in any order meets a risk set without l/d of each of them.
-        index = np.repeat(np.arange(len(d)), data.deaths)
-        gone_share = (np.arange(len(index)) - np.repeat(np.cumsum(data.deaths) - data.deaths, data.deaths)) / d[index]
-        d0 = data.of_leavers(theta)
-        phi = s0[index] - gone_share * d0[index]
-        value = float(eta[data.event_rows].sum() - (np.log(phi) + top).sum())
+        d0 = np.add.reduceat(theta[gone], data.begins)
+        phi = np.repeat(s0, data.deaths) - data.share * np.repeat(d0, data.deaths)
+        value -= float(np.log(phi).sum())
         inverse = 1.0 / phi
-        begins = np.cumsum(data.deaths) - data.deaths
-        a = np.add.reduceat(inverse, begins)
-        less = np.add.reduceat(gone_share * inverse, begins)
-        hazard = data.over_stay(a)
-        hazard[data.event_rows] -= less[data.event_day]
-        spread = theta * hazard
-        square = inverse * inverse
-        c0 = np.add.reduceat(square, begins)
-        outer = s1 * np.sqrt(c0)[:, None]
-        second = outer.T @ outer
-        tied = data.tied
-        c1 = np.add.reduceat(gone_share * square, begins)[tied]
-        c2 = np.add.reduceat(gone_share**2 * square, begins)[tied]
-        d1 = data.of_leavers(weighted)[tied]
-        cross = s1[tied].T @ (d1 * c1[:, None])
-        second = second - cross - cross.T + d1.T @ (d1 * c2[:, None])
-    gradient = data.x[data.event_rows].sum(axis=0) - data.x.T @ spread
-    information = (data.x * spread[:, None]).T @ data.x - second
+        less = data.share * inverse
+        c0 = np.add.reduceat(inverse * inverse, data.begins)
+        c1 = np.add.reduceat(less * inverse, data.begins)
+        c2 = np.add.reduceat(less * less, data.begins)
+        hazard = data.over_stay(np.add.reduceat(inverse, data.begins))
+        hazard[gone] -= np.repeat(np.add.reduceat(less, data.begins), data.deaths)
+    else:
+        value -= float((d * np.log(s0)).sum())
+        c0 = d / (s0 * s0)
+        hazard = data.over_stay(d / s0)
+    expected = theta * hazard
+    gradient = x[:, gone].sum(axis=1) - x @ expected
+    away = data.absent(x * theta) if len(data.late) else None
+    information = np.zeros((len(b), len(b)))
+    before = np.zeros((len(b), 1))
+    for j, k, first, end in data.blocks():
+        part = x[:, first:end]
+        information += (part * expected[first:end]) @ part.T
+        running = np.cumsum(part * theta[first:end], axis=1)
+        stop = data.after[j:k] - first
+        s1 = running[:, stop - 1] + before
+        if fractions:
+            start = stop - data.deaths[j:k]
+            d1 = running[:, stop - 1] - np.where(start > 0, running[:, start - 1], 0.0)
+        before = s1[:, -1:]
+        if away is not None:
+            s1 = s1 - away[:, j:k]
+        information -= (s1 * c0[j:k]) @ s1.T
+        if fractions:
+            cross = (s1 * c1[j:k]) @ d1.T
+            information += cross + cross.T - (d1 * c2[j:k]) @ d1.T
     return value, gradient, information
 
 
@@ -203,69 +230,74 @@ class Cox:
         x, self.names_ = _columns(X, names)
         end, gone, begin = _lives(duration, left, entry, len(x))
         self.customers_, self.events_ = len(x), int(gone.sum())
-        self._lives = (end, gone, begin)
         if not self.events_:
             raise CannotFit(
                 f"none of the {len(x)} customers left, so nothing goes with leaving; watch longer, or take "
                 "kernel.survival.kaplan_meier, which needs no leavers to say that all stayed"
             )
         self.means_ = x.mean(axis=0)
-        centred = x - self.means_
-        spread = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(x))
+        spread = x.std(axis=0)
         varies = spread > 1e-12 * np.maximum(np.abs(self.means_), 1e-300)
         self.left_out_ = tuple(name for name, keep in zip(self.names_, varies, strict=True) if not keep)
-        if not varies.all():
-            centred, spread = centred[:, varies], spread[varies]
-        centred /= spread
-        data = _Sorted.of(centred, end, gone, begin)
         kept = [name for name, keep in zip(self.names_, varies, strict=True) if keep]
-        b, value, information = self._climb(data, end, gone, begin, centred, kept)
+        spread, mean, used = spread[varies], self.means_[varies], x if varies.all() else x[:, varies]
+        b = self._first_look(used, mean, spread, end, gone, begin, kept)
+        data = _Sorted.of(used, mean, spread, end, gone, begin)
+        efron = self.ties == "efron"
+        self.null_log_likelihood_ = _null(data, efron)
+        if len(b):
+            ridge = self.penalty * np.eye(len(b))
+            b, self.log_likelihood_, information, self.iterations_ = _newton(data, b, efron, ridge, _GAIN, kept)
+        else:
+            self.log_likelihood_, information, self.iterations_ = self.null_log_likelihood_, np.empty((0, 0)), 0
         full = len(self.names_)
         self.coefficients_, self.standard_errors_ = np.zeros(full), np.full(full, np.nan)
         self.covariance_ = np.full((full, full), np.nan)
-        covariance = np.linalg.inv(information) / np.outer(spread, spread) if len(b) else np.empty((0, 0))
         self.coefficients_[varies] = b / spread
+        covariance = np.linalg.inv(information) / np.outer(spread, spread) if len(b) else information
         self.covariance_[np.ix_(varies, varies)] = covariance
         self.standard_errors_[varies] = np.sqrt(np.diag(covariance))
-        self.log_likelihood_ = value
-        self._log_hazard = (x - self.means_) @ self.coefficients_
-        theta = np.exp(data.x @ b)
-        self.baseline_times_ = data.days
-        self.baseline_cumulative_hazard_ = np.cumsum(data.deaths / data.at_risk(theta))
+        log_hazard = b @ data.x
+        self.baseline_times_ = data.days[::-1]
+        self.baseline_cumulative_hazard_ = np.cumsum((data.deaths / data.at_risk(np.exp(log_hazard)))[::-1])
+        self._seen: tuple[Any, ...] | None = (data.end, data.gone, log_hazard, data.begin)
+        self._concordance: float | None = None
         return self
 
-    def _climb(
+    def _first_look(
         self,
-        data: _Sorted,
+        x: Real,
+        mean: Real,
+        spread: Real,
         end: Real,
         gone: NDArray[np.bool_],
         begin: Real | None,
-        x: Real,
-        names: Sequence[str],
-    ) -> tuple[Real, float, Real]:
-        efron, ridge = self.ties == "efron", self.penalty * np.eye(x.shape[1])
+        names: list[str],
+    ) -> Real:
+        """Where to begin: the answer of every so-many-th row where there are many, else 0."""
         b = np.zeros(x.shape[1])
-        self.null_log_likelihood_ = _null(data, efron)
-        if not len(b):
-            self.iterations_ = 0
-            return b, self.null_log_likelihood_, np.empty((0, 0))
-        if len(x) >= 4 * _FIRST_LOOK:
-            pick = slice(None, None, len(x) // _FIRST_LOOK)
-            if gone[pick].sum() >= 50 * x.shape[1]:
-                some = _Sorted.of(x[pick], end[pick], gone[pick], None if begin is None else begin[pick])
-                # A poor start costs a step or two, never the answer: the climb below goes on from wherever it is.
-                try:
-                    b = _newton(some, b, efron, ridge / (len(x) // _FIRST_LOOK), 1e-4, names)[0]
-                except CannotFit:
-                    b = np.zeros(x.shape[1])
-        b, value, information, self.iterations_ = _newton(data, b, efron, ridge, _GAIN, names)
-        return b, value, information
+        every = len(x) // _FIRST_LOOK
+        if every < 4 or not len(b) or gone[::every].sum() < 50 * len(b):
+            return b
+        few = None if begin is None else begin[::every]
+        some = _Sorted.of(x[::every], mean, spread, end[::every], gone[::every], few)
+        # A poor start costs a step or two, never the answer: the climb goes on from wherever it is.
+        try:
+            return _newton(some, b, self.ties == "efron", self.penalty / every * np.eye(len(b)), 1e-3, names)[0]
+        except CannotFit:
+            return b
 
     @property
     def concordance_(self) -> float | None:
         """Harrell's C of the fitted risks on the rows of the fit."""
-        end, gone, begin = self._lives
-        return pairs(end, gone, self._log_hazard, begin).index()
+        if self._seen is not None:
+            self._concordance, self._seen = pairs(*self._seen).index(), None
+        return self._concordance
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A stored model keeps its C and not the customers.
+        _ = self.concordance_
+        return self.__dict__.copy()
 
     def predict_log_hazard(self, X: ArrayLike) -> Real:
         """(customers,) log of the hazard relative to a customer at the means: above 0 leaves sooner."""
@@ -302,7 +334,7 @@ def _null(data: _Sorted, efron: bool) -> float:
     """The log-likelihood when nobody differs: it needs no columns."""
     n = data.at_risk(np.ones(len(data.last)))
     d = data.deaths
-    if not efron or not len(data.tied):
+    if not efron or not data.tied:
         return -float((d * np.log(n)).sum())
     from scipy.special import gammaln
 

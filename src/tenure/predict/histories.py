@@ -51,7 +51,9 @@ def column(values: ArrayLike, name: str, rows: int | None = None) -> Real:
     if found.ndim != 1:
         raise BadInput(f"{name} has {found.ndim} dimensions; hand in one number per customer")
     if rows is not None and len(found) != rows:
-        raise BadInput(f"{name} has {len(found):,} rows, the columns before it {rows:,}; hand in one number per customer")
+        raise BadInput(
+            f"{name} has {len(found):,} rows, the columns before it {rows:,}; hand in one number per customer"
+        )
     refuse(~np.isfinite(found), found, name, "is not a finite number; leave the row out or fill it")
     return found
 
@@ -97,7 +99,10 @@ def checked(frequency: ArrayLike, recency: ArrayLike, age: ArrayLike) -> tuple[R
     )
     bought = x > 0
     refuse(
-        bought & (t_x == 0), x, "frequency", "with recency 0: count several purchases of the first day as one, the first"
+        bought & (t_x == 0),
+        x,
+        "frequency",
+        "with recency 0: count several purchases of the first day as one, the first",
     )
     refuse(~bought & (t_x > 0), t_x, "recency", "with frequency 0; without a repeat purchase recency is 0")
     return x, t_x, t

@@ -154,7 +154,9 @@ class Model:
     def of(cls: type[Self], **parameters: float) -> Self:
         """A model of known parameters: nothing was fitted, so it has no errors and no log-likelihood (NaN)."""
         if set(parameters) != set(cls.names):
-            raise BadInput(f"{cls.__name__}.of() takes {', '.join(cls.names)}; got {', '.join(parameters) or 'nothing'}")
+            raise BadInput(
+                f"{cls.__name__}.of() takes {', '.join(cls.names)}; got {', '.join(parameters) or 'nothing'}"
+            )
         for name, value in parameters.items():
             if not (math.isfinite(value) and value > 0):
                 raise BadInput(f"{name} is {value!r}; every parameter of {cls.__name__} is a positive number")
@@ -235,9 +237,7 @@ class Model:
         with np.errstate(invalid="ignore"):
             spread = np.sqrt(np.diag(found))
         loose = [
-            name
-            for name, one, is_free in zip(self.names, spread, free, strict=True)
-            if is_free and not one <= _LOOSE
+            name for name, one, is_free in zip(self.names, spread, free, strict=True) if is_free and not one <= _LOOSE
         ]
         if loose:
             notes.append(

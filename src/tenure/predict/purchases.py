@@ -147,7 +147,10 @@ class PurchaseModel(Model):
         ages, customers, _ = self.histories_.by_age
         expected = [float(customers @ self._mass(n, ages)) for n in range(most)]
         return seen_and_expected(
-            rows_of_counts(self.histories_.by_frequency, expected, self.histories_.customers), "purchases", language, width
+            rows_of_counts(self.histories_.by_frequency, expected, self.histories_.customers),
+            "purchases",
+            language,
+            width,
         )
 
     # ---------------------------------------------------------------------------------------- what the models decide
