@@ -57,7 +57,15 @@ STATE = {
     **CANCEL,
 }
 SPAN = {**PRICE, "status": None, "trial_ends_at": None, "term_ends_at": None, **CANCEL}
-CUSTOMER = {"merged_into": None, "is_test": None, "channel": None, "country": None, "signed_up_at": None}
+CUSTOMER = {
+    "name": None,
+    "parent_id": None,
+    "merged_into": None,
+    "is_test": None,
+    "channel": None,
+    "country": None,
+    "signed_up_at": None,
+}
 LINE = {
     "subscription_id": None,
     "item_id": None,
@@ -88,6 +96,17 @@ PAYMENT = {
     "currency": "USD",
     "outcome": "succeeded",
 }
+USE = {
+    "customer_id": None,
+    "subscription_id": None,
+    "contact_id": None,
+    "feature": None,
+    "quantity": 1.0,
+    "source": None,
+}
+TICKET = {"resolved_at": None, "csat": None, "source": None}
+ANSWER = {"kind": None, "answered_at": None, "score": None, "source": None}
+CONTACT = {"role": "user", "joined_at": None, "left_at": None}
 TRAIT = {"value": None, "number": None}
 INSTANTS = {
     "discount_ends_at",
@@ -103,6 +122,11 @@ INSTANTS = {
     "service_end",
     "issued_at",
     "attempted_at",
+    "answered_at",
+    "resolved_at",
+    "valid_from",
+    "joined_at",
+    "left_at",
 }
 
 
@@ -126,6 +150,11 @@ class Facts:
             "invoice_lines": [],
             "invoices": [],
             "payments": [],
+            "identities": [],
+            "contacts": [],
+            "usage": [],
+            "tickets": [],
+            "answers": [],
         }
 
     def state(
@@ -194,6 +223,48 @@ class Facts:
         key = {"payment_id": f"payment-{len(self.tables['payments'])}"}
         columns = {"invoice_id": invoice, "attempted_at": attempted_at, **columns}
         return self._add("payments", key, {"customer_id": customer, **PAYMENT}, columns, instant(attempted_at))
+
+    def identity(
+        self, system: str, external_id: str, customer: str = "c1", *, valid_from: str | None = None, **columns: Any
+    ) -> Row:
+        """What another system calls the customer, from an instant on or always."""
+        key = {"system": system, "external_id": external_id}
+        plain = {"customer_id": customer, "valid_from": instant(valid_from)}
+        return self._add("identities", key, plain, columns, instant(valid_from) or datetime(2000, 1, 1, tzinfo=UTC))
+
+    def contact(self, contact: str, joined_at: str | None = None, *, customer: str = "c1", **columns: Any) -> Row:
+        """A person behind a customer, a user unless told."""
+        at = instant(joined_at)
+        plain = {"customer_id": customer, **CONTACT, "joined_at": at}
+        return self._add("contacts", {"contact_id": contact}, plain, columns, at or datetime(2000, 1, 1, tzinfo=UTC))
+
+    def use(
+        self,
+        usage: str,
+        happened_at: str | datetime,
+        *,
+        customer: str | None = None,
+        subscription: str | None = None,
+        contact: str | None = None,
+        **columns: Any,
+    ) -> Row:
+        """Something done in the product, by whatever the product knows."""
+        at = instant(happened_at)
+        who = {"customer_id": customer, "subscription_id": subscription, "contact_id": contact}
+        return self._add("usage", {"usage_id": usage, "happened_at": at}, {**USE, **who}, columns, at)
+
+    def ticket(self, ticket: str, opened_at: str | datetime, *, customer: str = "c1", **columns: Any) -> Row:
+        """A request for help."""
+        at = instant(opened_at)
+        return self._add(
+            "tickets", {"ticket_id": ticket, "opened_at": at}, {"customer_id": customer, **TICKET}, columns, at
+        )
+
+    def answer(self, answer: str, asked_at: str | datetime, *, customer: str = "c1", **columns: Any) -> Row:
+        """An answer to a survey, given when it was asked unless told."""
+        at = instant(asked_at)
+        plain = {"customer_id": customer, **ANSWER, "answered_at": at}
+        return self._add("answers", {"answer_id": answer, "asked_at": at}, plain, columns, at)
 
     def _add(self, table: str, key: Row, plain: Row, columns: Mapping[str, Any], business_time: datetime | None) -> Row:
         told = {"recorded_at": business_time, "version": None, "retracted": False, "recorded_assumed": False}

@@ -400,6 +400,7 @@ def differing(facts: Facts, closed: Closed) -> list[dict[str, Any]]:
     """The customers whose balance at a closed month's end is another now; see measure.restatements.compared."""
     from tenure.measure.restatements import balances, compared
 
+    facts = replace(facts, grain="customer", memory={})  # books are closed customer by customer
     now = balances(facts, definition_of(closed), closed.month, add_months(closed.month, 1))
     return compared(facts, closed.balances(), now)
 

@@ -122,11 +122,20 @@ class Workspace:
             return known_on.astimezone(UTC) + timedelta(microseconds=1)
         return midnight(whole_days(known_on)[1], zone(self.settings.timezone))
 
-    def facts(self, known_on: str | datetime | None = None, engine: str | None = None) -> Facts:
-        """One consistent look at everything that was known then."""
-        from tenure.lake.facts import Facts
+    def facts(
+        self, known_on: str | datetime | None = None, engine: str | None = None, grain: str = "customer"
+    ) -> Facts:
+        """One consistent look at everything that was known then.
 
-        return Facts(self.lake, self.engine(engine), self.known_before(known_on), zone(self.settings.timezone))
+        grain: who is one: each `customer`, or an `account`, a parent with all its children (customers.parent_id).
+        """
+        from tenure.errors import UnknownName
+        from tenure.lake.facts import GRAINS, Facts
+
+        if grain not in GRAINS:
+            raise UnknownName.of("grain", grain, GRAINS)
+        before = self.known_before(known_on)
+        return Facts(self.lake, self.engine(engine), before, zone(self.settings.timezone), grain=grain)
 
     def _again(self, attempt: Callable[[], T]) -> T:
         """The answer; asked once more on a fresh look at the lake if a file of the first look has been vacuumed."""
@@ -223,8 +232,11 @@ class Workspace:
 
         by: column or trait, or several. currency: the reporting currency (default: the settings'; None and several
         currencies: each by itself; "each": each by itself even so). revenue: committed, usage or total; see
-        measure.revenue_lines.
+        measure.revenue_lines. window: days without a purchase after which a buyer has lapsed (default: the settings',
+        else chosen from the gaps). grain: who is one customer; see `facts`.
         """
+        window: str | int | None = None,
+        grain: str = "customer",
         from tenure.app import closing
         from tenure.app.coverage import is_reconstructed
         from tenure.measure.answers import Question, ask
@@ -243,9 +255,10 @@ class Workspace:
         hides = "mrr_correction" in names and "mrr_opening" not in names
 
         def attempt() -> Answer:
-            facts = self.facts(known_on, engine)
-            metrics(names)  # a name that is none is said first
-            self._recurring(facts, f"{names[0]} is a number of subscriptions" if names else "", instead)
+            facts = self.facts(known_on, engine, grain)
+            # A name that is none is said first.
+            recurring = [metric.name for metric in metrics(names) if metric.line != "orders"]
+            self._recurring(facts, f"{recurring[0]} is a number of subscriptions" if recurring else "", instead)
             # A correction is told by the opening, which is looked at even where it is not asked for.
             asked = replace(question, names=("mrr_opening", *names)) if hides else question
             answer = ask(facts, self.definition(profile), asked)
@@ -279,22 +292,24 @@ class Workspace:
         """
         from tenure.measure.bridge import bridge
 
+        grain: str = "customer",
         first, until = whole_days(month)
         months = 12 * (until.year - first.year) + until.month - first.month
-        grain = {1: "month", 3: "quarter", 12: "year"}.get(months) or ("week" if (until - first).days == 7 else "day")
+        length = {1: "month", 3: "quarter", 12: "year"}.get(months) or ("week" if (until - first).days == 7 else "day")
         reporting = currency or self.settings.currency
         if reporting is not None:
+        grain: who is one customer; see `facts`.
             reporting = None if reporting.lower() == "each" else reporting.upper()
         one, other = self.definition(before), self.definition(after)
         return self._again(
             lambda: bridge(
-                self.facts(known_on, engine),
+                self.facts(known_on, engine, grain),
                 one,
                 other,
                 metric,
                 first=first,
                 until=until,
-                grain=grain,
+                grain=length,
                 currency=reporting,
                 progress=progress,
             )
@@ -319,10 +334,12 @@ class Workspace:
         from tenure.measure.costs import cost_of_churn
 
         first, after = whole_days(since)[0], whole_days(until or since)[1]
+        grain: str = "customer",
         if first >= after:
             raise BadPeriod(f"the period ends ({after}) before it begins ({first})")
         names = (by,) if isinstance(by, str) else tuple(by)
         reporting = currency or self.settings.currency
+        grain: who is one customer; see `facts`.
         reporting = None if reporting is None or reporting.lower() == "each" else reporting.upper()
         if reporting is not None:
             exponent(reporting)
@@ -334,7 +351,7 @@ class Workspace:
         instead = "`tenure report` tells of buyers and repeat purchases"
 
         def attempt() -> Cost:
-            facts = self.facts(known_on, engine)
+            facts = self.facts(known_on, engine, grain)
             self._recurring(facts, "what churn costs is asked of subscriptions", instead)
             chosen: dict[str, Any] = {"first": first, "after": after, "by": names, "currency": reporting}
             found = cost_of_churn(facts, self.definition(profile), assumed=assumed, **chosen)
@@ -432,9 +449,12 @@ class Workspace:
         from tenure.measure.openings import movement_rows
 
         first, after = whole_days(since)[0], whole_days(until or since)[1]
-        return self._again(lambda: movement_rows(self.facts(known_on, engine), self.definition(profile), first, after))
+        return self._again(
+            lambda: movement_rows(self.facts(known_on, engine, grain), self.definition(profile), first, after)
+        )
 
     def cohorts(
+        grain: str = "customer",
         self,
         measure: str = "customers",
         *,
@@ -448,10 +468,12 @@ class Workspace:
         """How much of each generation of customers is still there; see measure.cohorts.cohorts.
 
         measure: customers or revenue; until: the last period (default: the last day of history), whole. Where there are
-        orders and no subscriptions: who of each generation buys again; see measure.orders.order_cohorts.
+        orders and no subscriptions: who of each generation buys again; see measure.orders.order_cohorts. grain: who is
+        one customer; see `facts`.
         """
         from tenure.measure.cohorts import cohorts
         from tenure.measure.orders import has_orders, order_cohorts
+        grain: str = "customer",
         from tenure.measure.states import tables
 
         names = (by,) if isinstance(by, str) else tuple(by)
@@ -461,7 +483,7 @@ class Workspace:
             exponent(reporting)  # no such currency is said even where none is needed
 
         def attempt() -> list[CohortTable]:
-            facts = self.facts(known_on, engine)
+            facts = self.facts(known_on, engine, grain)
             asked: dict[str, Any] = {"measure": measure, "grain": period, "by": names, "currency": reporting}
             if not tables(facts) and has_orders(facts):
                 return order_cohorts(facts, until=None if until is None else whole_days(until)[1], **asked)
@@ -482,16 +504,17 @@ class Workspace:
         """How long customers stay, as counts for kernel.survival; see measure.lifetimes.lives.
 
         Where the data knows only survivors before some day, exposure starts on it; `from_birth` counts everybody from
-        the first day all the same (a snapshot's arithmetic).
+        the first day all the same (a snapshot's arithmetic). grain: who is one customer; see `facts`.
         """
         from tenure.measure import lifetimes
 
+        grain: str = "customer",
         definition, names = self.definition(), (by,) if isinstance(by, str) else tuple(by)
         what = "how long customers stay cannot be told of orders, for nobody says when a customer has left"
         instead = "`tenure cohorts` shows how many of each generation buy again, period by period"
 
         def attempt() -> list[Lives]:
-            facts = self.facts(known_on, engine)
+            facts = self.facts(known_on, engine, grain)
             self._recurring(facts, what, instead)
             after = self._until(facts, until)
             since, snapshot = (None, False) if from_birth else lifetimes.exposure_start(facts, definition, after)

@@ -94,7 +94,7 @@ class Answer:
         """One dict per number, as the command line's JSON has them.
 
         A number with a target has one key more, `target`: an object of value, distance, met and more_than_noise; see
-        measure.targets. `exact` rows have none.
+        measure.targets. `exact` rows have none. Numbers by account have the key `grain`.
         Money in major units as Decimal, rates as float, counts as int; with `exact`, Fractions of 10^-6 minor units
         (money) or of one (rates, counts), ends of intervals as floats of the same.
         """
@@ -148,6 +148,8 @@ class Answer:
             )
             if not exact and targets.applies(cell, self.targets, aimed_in):
                 found[-1]["target"] = targets.compared(cell, found[-1], self.targets[cell.metric.name])
+            if self.facts.grain != "customer":
+                found[-1]["grain"] = self.facts.grain
         return found
 
     def to_json(self) -> str:
@@ -178,7 +180,10 @@ class Answer:
         for name in ("value", "low", "high", "numerator", "denominator"):
             columns[name] = pa.array([number(row[name]) for row in found], pa.float64())
         columns["n"] = pa.array([row["n"] for row in found], pa.int64())
-        order = [name for name in found[0] if name != "target"] if found else list(columns)
+        columns["grain"] = pa.array([row.get("grain") for row in found], pa.string())
+        order = (
+            [name for name in found[0] if name != "target"] if found else [name for name in columns if name != "grain"]
+        )
         if any("target" in row for row in found):
             for name in targets.TARGET_KEYS:
                 told = [row.get("target", {}).get(name) for row in found]

@@ -257,6 +257,9 @@ KnownOnOption = Annotated[
     str | None, typer.Option(metavar="DATE", help="Only what was recorded by the end of it [default: now].")
 ]
 EngineOption = Annotated[str | None, typer.Option(metavar="ENGINE", help="duckdb or spark [default: the workspace's].")]
+GrainOption = Annotated[
+    str, typer.Option("--grain", metavar="WHO", help="Who is one: each customer, or an account with its children.")
+]
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Metrics, as --list names them.")]
 
 
@@ -279,6 +282,7 @@ def metrics(
         str | None, typer.Option(metavar="NAME", help="Definition profile [default: the workspace's].")
     ] = None,
     currency: CurrencyOption = None,
+    grain: GrainOption = "customer",
     known_on: KnownOnOption = None,
     engine: Annotated[
         str | None, typer.Option(metavar="ENGINE", help="duckdb or spark [default: the workspace's].")
@@ -325,6 +329,7 @@ def metrics(
             profile=profile,
             known_on=known_on,
             engine=engine,
+            grain=grain,
             revenue=revenue,
         )
         people = numbers.people(answer) if customers else []
@@ -332,7 +337,7 @@ def metrics(
     if sql:
         put(answer.sql())
     elif customers:
-        remarks = [*answer.notes, *line, *_remarks(shop, known_on, answer.definition.name)]
+        remarks = [*answer.notes, *line, *_remarks(shop, known_on, answer.definition.name, grain)]
         if differing := numbers.not_followed(answer):
             remarks.append(differing)
         _people(people, period, tuple(by or ()), shop.settings.timezone, format, remarks)
@@ -341,9 +346,10 @@ def metrics(
     elif format is Format.csv:
         rows = answer.rows()
         keys = (*numbers.KEYS, *numbers.TARGET_COLUMNS) if any("target" in row for row in rows) else numbers.KEYS
+        keys = (*keys, "grain") if any("grain" in row for row in rows) else keys
         put(as_csv(*flattened(keys, numbers.targets_apart(rows), tuple(by or ()))))
     else:
-        remarks = [*answer.notes, *line, *_remarks(shop, known_on, answer.definition.name)]
+        remarks = [*answer.notes, *line, *_remarks(shop, known_on, answer.definition.name, grain)]
         rows = answer.rows()
         put(
             numbers.as_table(rows, period, tuple(by or ()), remarks)
@@ -352,13 +358,15 @@ def metrics(
         )
 
 
-def _remarks(shop: Any, known_on: str | None, profile: str | None = None) -> list[str]:
+def _remarks(shop: Any, known_on: str | None, profile: str | None = None, grain: str = "customer") -> list[str]:
     """What stands under every table: whose definition, what was known, and whether the company is made up."""
     found = []
     profile = profile or shop.settings.profile
     if profile != "tenure" or shop.settings.definition:
         changed = " with choices of the company's own" if shop.settings.definition else ""
         found.append(f"Counted by the profile {profile}{changed}.")
+    if grain == "account":
+        found.append("By account: a customer and all whose parent it is count as one.")
     if known_on is not None:
         found.append(f"As known on {known_on}.{_not_yet(shop, known_on)}")
     if shop.settings.made_up:
@@ -431,6 +439,7 @@ def cost(
     profile: Annotated[
         str | None, typer.Option(metavar="NAME", help="Definition profile [default: the workspace's].")
     ] = None,
+    grain: GrainOption = "customer",
     known_on: KnownOnOption = None,
     engine: EngineOption = None,
     customers: Annotated[bool, typer.Option("--customers", help="Print who left instead.")] = False,
@@ -459,6 +468,7 @@ def cost(
             profile=profile,
             known_on=known_on,
             engine=engine,
+            grain=grain,
         )
         people = costing.people_rows(found) if customers else []
     if chart is not None:
@@ -481,7 +491,7 @@ def cost(
         names = tuple(dict.fromkeys(name for row in found.rows() for name in row["segment"] or ()))
         put(as_csv(*flattened(costing.KEYS, found.rows(), names)))
     else:
-        put(costing.as_table(found, _remarks(shop, known_on, found.definition.name)))
+        put(costing.as_table(found, _remarks(shop, known_on, found.definition.name, grain)))
 
 
 @app.command()
@@ -494,6 +504,7 @@ def bridge(
         str | None, typer.Option(metavar="NAME", help="One definition [default: the workspace's].")
     ] = None,
     currency: CurrencyOption = None,
+    grain: GrainOption = "customer",
     known_on: KnownOnOption = None,
     engine: EngineOption = None,
     customers: Annotated[
@@ -523,6 +534,7 @@ def bridge(
             currency=currency,
             known_on=known_on,
             engine=engine,
+            grain=grain,
             progress=move,
         )
         people = bridging.people_rows(found, customers) if customers else []
@@ -543,7 +555,7 @@ def bridge(
     elif format is Format.csv:
         put(as_csv(bridging.KEYS, bridging.as_rows(found)))
     else:
-        remarks = [remark for remark in _remarks(shop, known_on) if not remark.startswith("Counted by")]
+        remarks = [remark for remark in _remarks(shop, known_on, grain=grain) if not remark.startswith("Counted by")]
         put(bridging.as_table(found, remarks))
 
 
@@ -561,6 +573,7 @@ def cohorts(
         list[str] | None, typer.Option(metavar="COLUMN", help="A triangle per customer's column or trait; repeatable.")
     ] = None,
     currency: CurrencyOption = None,
+    grain: GrainOption = "customer",
     known_on: KnownOnOption = None,
     engine: EngineOption = None,
     format: FormatOption = Format.table,
@@ -575,14 +588,21 @@ def cohorts(
     shop = _shop(context, workspace)
     with progress.shown("measuring"):
         found = shop.cohorts(
-            measure, period=period, until=until, by=tuple(by or ()), currency=currency, known_on=known_on, engine=engine
+            measure,
+            period=period,
+            until=until,
+            by=tuple(by or ()),
+            currency=currency,
+            known_on=known_on,
+            engine=engine,
+            grain=grain,
         )
     if format is Format.json:
         put(as_json(triangles.as_rows(found)))
     elif format is Format.csv:
         put(as_csv(*flattened(triangles.KEYS, triangles.as_rows(found), tuple(by or ()))))
     elif any(one.triangle.values for one in found):
-        remarks = [*_survivors(shop, until, known_on, engine), *_remarks(shop, known_on)]
+        remarks = [*_survivors(shop, until, known_on, engine), *_remarks(shop, known_on, grain=grain)]
         put(triangles.as_table(found, period, remarks))
     else:
         put("There is nobody to count in this history.")
@@ -625,6 +645,7 @@ def survival(
     from_birth: Annotated[
         bool, typer.Option("--from-birth", help="Count everybody from the first day, even where leavers are missing.")
     ] = False,
+    grain: GrainOption = "customer",
     known_on: KnownOnOption = None,
     engine: EngineOption = None,
     format: FormatOption = Format.table,
@@ -636,14 +657,20 @@ def survival(
     shop = _shop(context, workspace)
     with progress.shown("measuring"):
         found = shop.lives(
-            unit=unit, until=until, by=tuple(by or ()), from_birth=from_birth, known_on=known_on, engine=engine
+            unit=unit,
+            until=until,
+            by=tuple(by or ()),
+            from_birth=from_birth,
+            known_on=known_on,
+            engine=engine,
+            grain=grain,
         )
     if format is Format.json:
         put(as_json(curves.as_rows(found)))
     elif format is Format.csv:
         put(as_csv(*flattened(curves.KEYS, curves.as_rows(found), tuple(by or ()))))
     elif any(len(one.counts.time) for one in found):
-        put(curves.as_table(found, _remarks(shop, known_on)))
+        put(curves.as_table(found, _remarks(shop, known_on, grain=grain)))
     else:
         put("There is nobody to watch in this history.")
 

@@ -1,0 +1,316 @@
+"""Who is who? Names of other systems, parents and children, mergers: companies small enough to count by hand."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from tenure.errors import BadInput, UnknownName
+from tenure.lake.identities import Ways, called_after, ways
+from tests.reference.builder import Company, Facts, Shop
+
+
+def rows_of(shop: Shop, table: str, *columns: str, known_on: str | None = None) -> list[tuple[Any, ...]]:
+    """The rows of a table as metrics read them."""
+    look = shop.workspace.facts(known_on or shop.known_on)
+    st = look.statement()
+    latest = look.latest(st, table, columns)
+    order = ", ".join(str(i + 1) for i in range(len(columns)))
+    found = look.engine.table(st.render(f"SELECT {', '.join(columns)} FROM {latest} ORDER BY {order}")).to_pylist()
+    return [tuple(row[column] for column in columns) for row in found]
+
+
+def used_by(shop: Shop, **more: Any) -> dict[str, str | None]:
+    """Who each row of usage is of."""
+    return dict(rows_of(shop, "usage", "usage_id", "customer_id", **more))
+
+
+def two_customers() -> Facts:
+    facts = Facts()
+    for customer in ("ann", "ben"):
+        facts.customer(customer)
+        facts.span("2025-01-01", customer=customer)
+    return facts
+
+
+# --- names of other systems -------------------------------------------------------------------------------------------
+
+
+def test_what_the_product_calls_a_customer_is_looked_up(company: Company) -> None:
+    facts = two_customers()
+    facts.identity("product", "ws-1", "ann")
+    facts.use("u1", "2025-02-01", customer="ws-1")
+    facts.use("u2", "2025-02-01", customer="ben")
+    facts.use("u3", "2025-02-01", customer="ws-9")
+    assert used_by(company(facts)) == {"u1": "ann", "u2": "ben", "u3": "ws-9"}
+
+
+def test_a_name_means_whom_it_meant_at_the_rows_time(company: Company) -> None:
+    facts = two_customers()
+    facts.identity("product", "ws-1", "ann", valid_from="2025-02-01")
+    facts.identity("product", "ws-1", "ben", valid_from="2025-04-01")
+    facts.use("before", "2025-01-31", customer="ws-1")
+    facts.use("then", "2025-02-01", customer="ws-1")
+    facts.use("later", "2025-04-01", customer="ws-1")
+    shop = company(facts)
+    assert used_by(shop) == {"before": "ws-1", "then": "ann", "later": "ben"}
+    assert used_by(shop, known_on="2025-03-31") == {"before": "ws-1", "then": "ann"}
+
+
+def test_a_corrected_name_is_corrected_for_its_whole_time_and_one_taken_back_means_nobody(company: Company) -> None:
+    facts = two_customers()
+    facts.identity("product", "ws-1", "ann", valid_from="2025-02-01")
+    facts.identity("product", "ws-1", "ben", valid_from="2025-02-01", recorded_at="2025-05-01")
+    facts.identity("product", "ws-2", "ann", valid_from="2025-02-01")
+    facts.identity("product", "ws-2", "ann", valid_from="2025-02-01", recorded_at="2025-05-01", retracted=True)
+    facts.use("u1", "2025-03-01", customer="ws-1")
+    facts.use("u2", "2025-03-01", customer="ws-2")
+    shop = company(facts)
+    assert used_by(shop) == {"u1": "ben", "u2": "ws-2"}
+    assert used_by(shop, known_on="2025-04-30") == {"u1": "ann", "u2": "ann"}
+
+
+def test_a_name_that_is_a_customers_own_is_not_looked_up(company: Company) -> None:
+    facts = two_customers()
+    facts.identity("product", "ann", "ben")
+    facts.use("u1", "2025-02-01", customer="ann")
+    facts.use("u2", "2025-02-01", customer="elsewhere")
+    assert used_by(company(facts)) == {"u1": "ann", "u2": "elsewhere"}
+
+
+def test_two_systems_may_use_one_name_for_two_customers(company: Company) -> None:
+    facts = two_customers()
+    facts.identity("product", "17", "ann")
+    facts.identity("helpdesk", "17", "ben")
+    facts.use("by the table", "2025-02-01", customer="17")
+    facts.use("by the source", "2025-02-01", customer="17", source="exports/Help-Desk 2025.csv")
+    facts.ticket("t1", "2025-02-01", customer="17")
+    facts.answer("a1", "2025-02-01", customer="17")  # no survey gives names here, and the others do not agree
+    shop = company(facts)
+    assert used_by(shop) == {"by the table": "ann", "by the source": "ben"}
+    assert rows_of(shop, "tickets", "customer_id") == [("ben",)]
+    assert rows_of(shop, "answers", "customer_id") == [("17",)]
+
+
+def test_where_all_systems_agree_any_of_them_will_do(company: Company) -> None:
+    facts = two_customers()
+    facts.identity("crm", "acme", "ann")
+    facts.identity("billing", "acme", "ann")
+    facts.answer("a1", "2025-02-01", customer="acme")
+    assert rows_of(company(facts), "answers", "customer_id") == [("ann",)]
+
+
+def test_a_source_is_called_after_the_longest_name_in_it() -> None:
+    assert called_after("help_desk/2025.csv", ("desk", "helpdesk", "product")) == "helpdesk"
+    assert called_after("usage.csv", ("helpdesk", "product")) == ""
+
+
+def test_usage_that_names_a_subscription_alone_is_its_customers(company: Company) -> None:
+    facts = two_customers()
+    facts.use("u1", "2025-02-01", subscription="s-ann")
+    facts.use("u2", "2025-02-01", subscription="s-nobody")
+    facts.use("u3", "2025-02-01")
+    assert used_by(company(facts)) == {"u1": "ann", "u2": None, "u3": None}
+
+
+def test_a_subscription_that_changes_hands_is_each_customers_in_their_time(company: Company) -> None:
+    facts = Facts()
+    facts.state("2025-01-10", customer="ann", subscription="s")
+    facts.state("2025-03-10", customer="ben", subscription="s")
+    facts.use("early", "2025-01-01", subscription="s")
+    facts.use("ann's", "2025-03-09 23:59", subscription="s")
+    facts.use("ben's", "2025-03-10", subscription="s")
+    assert used_by(company(facts)) == {"early": "ann", "ann's": "ann", "ben's": "ben"}
+
+
+def test_subscriptions_that_billing_calls_otherwise_count_for_the_customer(company: Company) -> None:
+    facts = Facts()
+    facts.customer("ann", channel="ads")
+    facts.identity("billing", "acct-1", "ann")
+    facts.span("2025-01-01", "2025-03-01", customer="ann", subscription="s1")
+    facts.span("2025-03-01", customer="acct-1", subscription="s2", amount_minor=15_000)
+    shop = company(facts)
+    assert shop.values("2025-03", "mrr", "customers", "customers_churned", "mrr_expansion") == [150, 1, 0, 50]
+    assert shop.by("channel", "mrr", "2025-03") == {"ads": 150}
+    rows = shop.workspace.metrics("mrr", since="2025-03", known_on=shop.known_on).customers().to_pylist()
+    assert [row["customer_id"] for row in rows] == ["ann"]
+
+
+def test_without_identities_and_with_every_customer_named_the_statement_is_what_it_was(company: Company) -> None:
+    facts = two_customers()
+    facts.use("u1", "2025-02-01", customer="ann", subscription="s-ann")
+    shop = company(facts)
+    look = shop.workspace.facts(shop.known_on)
+    assert {ways(look, table) for table in ("usage", "subscription_spans", "tickets", "customers")} == {Ways()}
+    plain = shop.workspace.metrics("mrr", "customer_churn_rate", since="2025-02", known_on=shop.known_on).sql()
+    assert "system_names" not in plain and "known_customers" not in plain and "accounts" not in plain
+    by_account = shop.workspace.metrics(
+        "mrr", "customer_churn_rate", since="2025-02", known_on=shop.known_on, grain="account"
+    )
+    assert by_account.sql() == plain  # nobody has a parent
+
+
+# --- parents and children ---------------------------------------------------------------------------------------------
+
+
+def family() -> Facts:
+    """Root pays 100 and has two children of 50 and 30, one of them with a child of 20; Lone pays 40."""
+    facts = Facts()
+    facts.customer("Root", channel="ads")
+    facts.customer("One", parent_id="Root", channel="fairs")
+    facts.customer("Two", parent_id="Root")
+    facts.customer("Grandchild", parent_id="Two")
+    facts.customer("Lone")
+    facts.span("2025-01-10", customer="Root", amount_minor=10_000)
+    facts.span("2025-02-10", "2025-04-10", customer="One", amount_minor=5_000)
+    facts.span("2025-02-10", customer="Two", amount_minor=3_000)
+    facts.span("2025-03-10", "2025-04-20", customer="Grandchild", amount_minor=2_000)
+    facts.span("2025-01-10", "2025-04-15", customer="Lone", amount_minor=4_000)
+    return facts
+
+
+def test_by_account_a_child_that_comes_is_expansion_and_one_that_goes_is_contraction(company: Company) -> None:
+    shop = company(family())
+    names = ("mrr", "mrr_new", "mrr_expansion", "mrr_contraction", "mrr_churn", "customers", "customers_churned")
+    assert shop.values("2025-02", *names) == [220, 80, 0, 0, 0, 4, 0]
+    assert shop.values("2025-02", *names, grain="account") == [220, 0, 80, 0, 0, 2, 0]
+    # April: One (50), Grandchild (20) and Lone (40) go.
+    assert shop.values("2025-04", *names) == [130, 0, 0, 0, 110, 2, 3]
+    assert shop.values("2025-04", *names, grain="account") == [130, 0, 0, 70, 40, 1, 1]
+    # Of 240 at the start, 130 are left; two accounts were there, one left.
+    assert shop.values("2025-04", "nrr", "customer_churn_rate", grain="account") == [Fraction(13, 24), Fraction(1, 2)]
+
+
+def test_an_account_has_the_columns_of_its_parent(company: Company) -> None:
+    shop = company(family())
+    assert shop.by("channel", "mrr", "2025-03", grain="account") == {"ads": 200, None: 40}
+    assert shop.by("channel", "mrr", "2025-03") == {"ads": 100, "fairs": 50, None: 90}
+
+
+def test_who_is_in_a_number_by_account_is_listed_by_account(company: Company) -> None:
+    shop = company(family())
+    answer = shop.workspace.metrics("mrr", since="2025-03", known_on=shop.known_on, grain="account")
+    told = {row["customer_id"]: int(row["amount"]) for row in answer.customers().to_pylist()}
+    assert told == {"Root": 200, "Lone": 40}
+    assert answer.rows()[0]["grain"] == "account"
+    assert answer.to_arrow().column("grain").to_pylist() == ["account"]
+
+
+def test_cohorts_lives_costs_movements_and_bridges_can_be_asked_by_account(company: Company) -> None:
+    shop = company(family())
+    ask: dict[str, Any] = {"known_on": shop.known_on, "grain": "account"}
+    moved = shop.workspace.movements(since="2025-01", until="2025-04", **ask).to_pylist()
+    assert {(row["customer_id"], row["kind"]) for row in moved} == {
+        ("Root", "new"), ("Root", "expansion"), ("Root", "contraction"), ("Lone", "new"), ("Lone", "churn"),
+    }  # fmt: skip
+    (cohorts,) = shop.workspace.cohorts(until="2025-04", **ask)
+    assert cohorts.triangle.values[0] == (2, 2, 2, 1)
+    (lives,) = shop.workspace.lives(until="2025-04", from_birth=True, **ask)
+    assert int(lives.counts.events.sum()) == 1
+    cost = shop.workspace.cost(since="2025-04", currency="USD", **ask)
+    assert [row["customer_id"] for row in cost.customers().to_pylist() if row["mrr_lost"]] == ["Lone"]
+    bridge = shop.workspace.bridge("customer_churn_rate", after="baremetrics", month="2025-04", currency="USD", **ask)
+    assert bridge.start.value == Fraction(1, 2)
+
+
+def test_a_child_whose_parent_is_merged_belongs_to_the_one_kept(company: Company) -> None:
+    facts = Facts()
+    facts.customer("kept", parent_id="top")
+    facts.customer("gone", merged_into="kept", parent_id="elsewhere")
+    facts.customer("child", parent_id="gone")
+    for customer in ("kept", "gone", "child"):
+        facts.span("2025-01-10", customer=customer)
+    shop = company(facts)
+    assert shop.values("2025-01", "mrr", "customers") == [300, 2]
+    assert shop.values("2025-01", "mrr", "customers", grain="account") == [300, 1]
+    rows = shop.workspace.metrics("mrr", since="2025-01", known_on=shop.known_on, grain="account").customers()
+    assert rows.column("customer_id").to_pylist() == ["top"]
+
+
+def test_a_child_that_only_tests_is_left_out_and_its_parent_is_not(company: Company) -> None:
+    facts = Facts()
+    facts.customer("parent")
+    facts.customer("trial", parent_id="parent", is_test=True)
+    for customer in ("parent", "trial"):
+        facts.span("2025-01-10", customer=customer)
+    shop = company(facts)
+    for grain in ("customer", "account"):
+        assert shop.values("2025-01", "mrr", "customers", grain=grain) == [100, 1]
+
+
+def test_parents_count_as_they_are_known(company: Company) -> None:
+    facts = Facts()
+    facts.customer("parent")
+    facts.customer("child")
+    facts.customer("child", parent_id="parent", recorded_at="2025-06-01")
+    for customer in ("parent", "child"):
+        facts.span("2025-01-10", customer=customer)
+    shop = company(facts)
+    assert shop.value("customers", "2025-03", grain="account", known_on="2025-05-31") == 2
+    assert shop.value("customers", "2025-03", grain="account") == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "grain"), [("parent_id", "account"), ("merged_into", "customer"), ("merged_into", "account")]
+)
+def test_a_circle_is_refused_by_name(company: Company, column: str, grain: str) -> None:
+    facts = Facts()
+    for customer, other in (("a", "b"), ("b", "c"), ("c", "b")):
+        facts.customer(customer, **{column: other})
+    facts.span("2025-01-10", customer="a")
+    shop = company(facts)
+    with pytest.raises(BadInput, match=rf"in a circle by {column}: b -> c -> b; load one of them again"):
+        shop.value("mrr", "2025-01", grain=grain)
+
+
+def test_a_long_chain_of_parents_is_followed_to_its_end(company: Company) -> None:
+    facts = Facts()
+    for number in range(1, 80):
+        facts.customer(f"c{number}", parent_id=f"c{number - 1}")
+    facts.span("2025-01-10", customer="c79")
+    facts.span("2025-01-10", customer="c0")
+    shop = company(facts)
+    answer = shop.workspace.metrics("mrr", "customers", since="2025-01", known_on=shop.known_on, grain="account")
+    assert [row["value"] for row in answer.rows()] == [200, 1]
+    assert set(answer.customers().column("customer_id").to_pylist()) == {"c0"}
+
+
+def test_a_grain_that_is_none_is_named(company: Company) -> None:
+    shop = company(family())
+    with pytest.raises(UnknownName, match=r"no grain called 'acount'. Did you mean 'account'"):
+        shop.value("mrr", "2025-01", grain="acount")
+
+
+# --- mergers ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_merger_counts_from_the_day_it_is_known(company: Company) -> None:
+    """Billing moves a customer's subscription to another account on 10 June; on 1 August we learn that they are one."""
+    facts = Facts()
+    facts.customer("old")
+    facts.customer("new")
+    facts.customer("old", merged_into="new", recorded_at="2025-08-01")
+    facts.span("2025-05-10", "2025-06-10", customer="old", subscription="s1")
+    facts.span("2025-06-10", customer="new", subscription="s2", amount_minor=12_000)
+    shop = company(facts)
+    names = ("mrr", "mrr_new", "mrr_churn", "mrr_expansion", "customers_new", "customers_churned")
+    assert shop.values("2025-06", *names, known_on="2025-07-31") == [120, 120, 100, 0, 1, 1]
+    assert shop.values("2025-06", *names) == [120, 0, 0, 20, 0, 0]
+    (cohorts,) = shop.workspace.cohorts(until="2025-06", known_on=shop.known_on)
+    assert cohorts.triangle.values == ((1, 1),)  # since May: the earlier of the two
+
+
+def test_rows_of_a_customer_that_was_merged_away_are_the_one_kept_whatever_they_call_it(company: Company) -> None:
+    facts = Facts()
+    facts.customer("kept")
+    facts.customer("old", merged_into="kept")
+    facts.identity("helpdesk", "org-1", "old")
+    facts.span("2025-05-10", customer="kept")
+    facts.answer("a1", "2025-05-15", customer="org-1", kind="nps", score=3.0)
+    shop = company(facts)
+    look = shop.workspace.facts(shop.known_on)
+    st = look.statement()
+    told = look.counted(st, look.latest(st, "answers", ("customer_id",)), ("customer_id",), "counted_answers")
+    assert look.engine.table(st.render(f"SELECT * FROM {told}")).to_pylist() == [{"customer_id": "kept"}]
