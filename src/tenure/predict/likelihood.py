@@ -71,7 +71,12 @@ class Optimum(NamedTuple):
 
 def climb(objective: Objective, start: Real, free: NDArray[np.bool_] | None = None) -> Optimum:
     """The top of the hill that `start` stands on; coordinates that are not `free` stay where they are."""
-    free = np.ones(len(start), dtype=bool) if free is None else free
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore", under="ignore"):
+        # Far from the top numbers overflow; such steps are not taken.
+        return _climb(objective, start, np.ones(len(start), dtype=bool) if free is None else free)
+
+
+def _climb(objective: Objective, start: Real, free: NDArray[np.bool_]) -> Optimum:
     at = np.array(start, dtype=np.float64)
     value, gradient, hessian = objective(at)
     damping = 0.0
@@ -294,15 +299,15 @@ class Model:
         alone[place] = math.log(edge.value * units.get(edge.parameter, 1.0))
         shift = alone[place] - at[place]
         begins = [alone]
-        for partner in self._partners(edge.parameter):
+        for partner, sign in self._partners(edge.parameter).items():
             along = alone.copy()
-            along[self.names.index(partner)] += shift
+            along[self.names.index(partner)] += sign * shift
             begins.append(along)
         return begins
 
-    def _partners(self, parameter: str) -> tuple[str, ...]:
-        """Parameters whose ratio to this one is a mean: they go to the edge together."""
-        return ()
+    def _partners(self, parameter: str) -> dict[str, int]:
+        """Parameters whose ratio to this one (1) or product with it (-1) is a mean: they go to the edge together."""
+        return {}
 
     def _draw(self, seed: int) -> np.random.Generator:
         self._fitted()

@@ -214,7 +214,7 @@ def _nodes(values: Real, x: Real, t_x: Real, T: Real, rule: tuple[Real, Real]) -
     a, b = alpha + t_x, beta + t_x
     whole = np.log1p((T - t_x) / a)
     rows, columns = len(x), len(w)
-    later = np.empty((rows, columns + 1))
+    later = np.zeros((rows, columns + 1))
     if rule is _EASY:
         # 1 - w = exp(-kappa later), so that most moments lie soon after the last purchase.
         kappa = (r + x + s) / _FALL

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Self = TypeVar("Self", bound="PurchaseModel")
 
 # Above this many distinct histories the starts are compared on about so many of them.
-FIRST_LOOK = 3_000
+FIRST_LOOK = 2_000
 
 
 class PurchaseModel(Model):
@@ -179,8 +179,8 @@ class PurchaseModel(Model):
     def _customers(self, n: int, rng: np.random.Generator) -> tuple[Real, Leaves]:
         raise AssertionError("every purchase model can be simulated")
 
-    def _partners(self, parameter: str) -> tuple[str, ...]:
-        return {"r": ("alpha",), "s": ("beta",), "b": ("a",)}.get(parameter, ())
+    def _partners(self, parameter: str) -> dict[str, int]:
+        return {"r": {"alpha": 1}, "s": {"beta": 1}, "b": {"a": 1}}.get(parameter, {})
 
 
 class Leaves:
