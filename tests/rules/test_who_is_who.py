@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -314,3 +316,121 @@ def test_rows_of_a_customer_that_was_merged_away_are_the_one_kept_whatever_they_
     st = look.statement()
     told = look.counted(st, look.latest(st, "answers", ("customer_id",)), ("customer_id",), "counted_answers")
     assert look.engine.table(st.render(f"SELECT * FROM {told}")).to_pylist() == [{"customer_id": "kept"}]
+
+
+# --- match rates ------------------------------------------------------------------------------------------------------
+
+
+def matched(shop: Shop, *tables: str) -> list[tuple[Any, ...]]:
+    return [
+        (m.table, m.system, m.rows, m.known, m.by_identity, m.by_subscription, m.unmatched, m.names_unmatched)
+        for m in shop.workspace.matches(*tables, known_on=shop.known_on)
+    ]
+
+
+def mixed() -> Facts:
+    """Seven rows of usage: two by own name, one by identity, one too early for it, one by subscription, two lost."""
+    facts = two_customers()
+    facts.identity("product", "ws-1", "ann", valid_from="2025-02-01")
+    facts.identity("helpdesk", "org-1", "ben")
+    facts.use("u1", "2025-02-01", customer="ann")
+    facts.use("u2", "2025-02-02", customer="ann")
+    facts.use("u3", "2025-02-03", customer="ws-1")
+    facts.use("u4", "2025-01-31", customer="ws-1")
+    facts.use("u5", "2025-02-05", subscription="s-ben")
+    facts.use("u6", "2025-02-06", subscription="s-zoe")
+    facts.use("u7", "2025-02-07", customer="ws-7")
+    facts.ticket("t1", "2025-02-01", customer="org-1")
+    facts.ticket("t2", "2025-02-01", customer="org-1", source="product")
+    return facts
+
+
+def test_match_rates_are_told_by_table_and_system(company: Company) -> None:
+    shop = company(mixed())
+    assert matched(shop) == [
+        ("subscription_spans", "", 2, 2, 0, 0, 0, 0),
+        ("usage", "product", 7, 2, 1, 1, 3, 3),
+        ("tickets", "helpdesk", 1, 0, 1, 0, 0, 0),
+        ("tickets", "product", 1, 0, 1, 0, 0, 0),
+    ]
+    assert [match.rate for match in shop.workspace.matches("usage", known_on=shop.known_on)] == [4 / 7]
+
+
+def test_what_is_unmatched_is_listed_with_the_reason(company: Company) -> None:
+    shop = company(mixed())
+    listed = shop.workspace.unmatched(known_on=shop.known_on).to_pylist()
+    assert [(row["name"], row["rows"], str(row["since"]), row["reason"]) for row in listed] == [
+        ("ws-1", 1, "2025-01-31", "an identity tells whose name this is from a later day on"),
+        ("ws-7", 1, "2025-02-07", "no identity tells whose name this is"),
+        (None, 1, "2025-02-06", "the rows name only a subscription that is not loaded"),
+    ]
+
+
+def test_without_any_identities_match_rates_are_told_all_the_same(company: Company) -> None:
+    facts = two_customers()
+    facts.use("u1", "2025-02-01", customer="ann")
+    facts.use("u2", "2025-02-01", customer="zoe")
+    facts.use("u3", "2025-02-01")
+    shop = company(facts)
+    assert matched(shop, "usage") == [("usage", "", 3, 1, 0, 0, 2, 2)]
+    reasons = [row["reason"] for row in shop.workspace.unmatched("usage", known_on=shop.known_on).to_pylist()]
+    assert reasons == ["no identity tells whose name this is", "the rows name nobody"]
+
+
+def test_where_no_customers_are_loaded_subscriptions_tell_who_is_one(company: Company) -> None:
+    facts = Facts()
+    facts.span("2025-01-01", customer="ann")
+    facts.identity("product", "ws-1", "ann")
+    facts.use("u1", "2025-02-01", customer="ann")
+    facts.use("u2", "2025-02-01", customer="ws-1")
+    shop = company(facts)
+    assert used_by(shop) == {"u1": "ann", "u2": "ann"}
+    assert [match.rate for match in shop.workspace.matches(known_on=shop.known_on)] == [1.0, 1.0]
+
+
+def test_a_table_that_names_no_customers_is_refused(company: Company) -> None:
+    shop = company(two_customers())
+    with pytest.raises(UnknownName, match="no table that names customers called 'rates'"):
+        shop.workspace.matches("rates")
+
+
+def test_ravenstacks_usage_comes_to_its_customers_by_subscription_alone(
+    shared_data: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Once by the mapping that ships, once by hand, without any customer in the usage file."""
+    import tenure
+
+    folder = shared_data("ravenstack")
+    shop = tenure.open(tmp_path / "by-mapping", create=True, currency="USD")
+    shop.load_export("ravenstack", folder)
+    by_mapping = {match.table: match for match in shop.matches()}
+    assert by_mapping["usage"].rows == by_mapping["usage"].known == 25_000
+    assert {match.rate for match in by_mapping.values()} == {1.0}
+    alone = tenure.open(tmp_path / "by-hand", create=True, currency="USD")
+    (bills,) = alone.load(
+        "subscriptions",
+        folder / "ravenstack_subscriptions.csv",
+        mapping={
+            "account_id": "customer_id", "start_date": "started_at", "end_date": "ended_at", "mrr_amount": "amount",
+            "=month": "interval",
+        },
+    )  # fmt: skip
+    assert not bills.quarantined
+    (loaded,) = alone.load(
+        "usage",
+        folder / "ravenstack_feature_usage.csv",
+        mapping={"usage_date": "happened_at", "feature_name": "feature", "usage_count": "quantity", "usage_id": "code"},
+    )
+    assert loaded.loaded == 25_000
+    (match,) = alone.matches("usage")
+    assert (match.rows, match.by_subscription, match.unmatched, match.rate) == (25_000, 25_000, 0, 1.0)
+    look, other = alone.facts(), shop.facts()
+    told = []
+    for facts in (look, other):
+        st = facts.statement()
+        used = facts.latest(st, "usage", ("customer_id", "quantity"))
+        sql = f"SELECT customer_id, sum(quantity) AS q FROM {used} GROUP BY customer_id ORDER BY customer_id"
+        told.append(facts.engine.table(st.render(sql)).to_pylist())
+    assert told[0] == told[1] and len(told[0]) > 400
+    shop.close()
+    alone.close()

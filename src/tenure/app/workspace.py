@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tenure.measure.costs import Cost
     from tenure.measure.definition import Definition
     from tenure.measure.lifetimes import Lives
+    from tenure.measure.matching import Matched
     from tenure.measure.orders import OrderHistory
     from tenure.measure.reconciling import Reconciled
     from tenure.measure.watching import Watched
@@ -631,3 +632,100 @@ class Workspace:
         from tenure.app.investors import investors
 
         return self._again(lambda: investors(self, **options))
+    def matches(
+        self, *tables: str, known_on: str | datetime | None = None, engine: str | None = None
+    ) -> list[Matched]:
+        """How many rows of these tables (default: all) could be laid to a customer; see measure.matching.matches."""
+        from tenure.measure.matching import matches
+
+        return self._again(lambda: matches(self.facts(known_on, engine), tables))
+
+    def unmatched(
+        self,
+        *tables: str,
+        known_on: str | datetime | None = None,
+        engine: str | None = None,
+        limit: int | None = None,
+    ) -> pa.Table:
+        """The names in these tables (default: all) that are nobody's; see measure.matching.unmatched."""
+        from tenure.measure.matching import unmatched
+
+        return self._again(lambda: unmatched(self.facts(known_on, engine), tables, limit))
+
+    def purchase_gaps(
+        self,
+        *,
+        by: str | Sequence[str] = (),
+        window: str | int | None = None,
+        known_on: str | datetime | None = None,
+        engine: str | None = None,
+    ) -> list[Gaps]:
+        """How long customers wait between purchases, and the inactivity window; see measure.purchase_gaps."""
+        from tenure.measure.purchase_gaps import purchase_gaps
+
+        names, days = (by,) if isinstance(by, str) else tuple(by), self.inactivity_days(window)
+        return self._again(lambda: purchase_gaps(self.facts(known_on, engine), by=names, window=days))
+
+    def activity(self, *, since: str, until: str | None = None, **options: Any) -> Answer:
+        """Who buys, has stopped and came back, per period: the metrics of measure.buyers; options as in `metrics`."""
+        from tenure.measure.buyers import NAMES
+
+        return self.metrics(*NAMES, since=since, until=until, **options)
+
+    def rfm(
+        self,
+        *,
+        since: str | None = None,
+        until: str | None = None,
+        by: str | Sequence[str] = (),
+        currency: str | None = None,
+        known_on: str | datetime | None = None,
+        engine: str | None = None,
+    ) -> list[Rfm]:
+        """Buyers scored by recency, frequency and monetary value, per currency; see measure.rfm.
+
+        since, until: what was bought from the whole of one to the whole of the other (default: all of history).
+        """
+        from tenure.measure.rfm import rfm
+
+        reporting = self._reporting(currency)
+        names = (by,) if isinstance(by, str) else tuple(by)
+        first = None if since is None else whole_days(since)[0]
+        after = None if until is None else whole_days(until)[1]
+        return self._again(
+            lambda: rfm(self.facts(known_on, engine), first=first, after=after, by=names, currency=reporting)
+        )
+
+    def book(
+        self,
+        *,
+        since: str,
+        until: str | None = None,
+        by: str | Sequence[str] = (),
+        currency: str | None = None,
+        window: str | int | None = None,
+        profile: str | None = None,
+        known_on: str | datetime | None = None,
+        engine: str | None = None,
+    ) -> WholeBook:
+        """Customers with and without a contract from the whole of `since` to the whole of `until`, each counted once.
+
+        See measure.whole_book.
+        """
+        from tenure.measure.whole_book import whole_book
+
+        first, after = whole_days(since)[0], whole_days(until or since)[1]
+        if first >= after:
+            raise BadPeriod(f"the period ends ({after}) before it begins ({first})")
+        asked: dict[str, Any] = {"first": first, "after": after, "by": (by,) if isinstance(by, str) else tuple(by)}
+        asked |= {"currency": self._reporting(currency), "window": self.inactivity_days(window)}
+        return self._again(lambda: whole_book(self.facts(known_on, engine), self.definition(profile), **asked))
+
+    def _reporting(self, currency: str | None) -> str | None:
+        """The currency asked for, or the settings'; None for each by itself."""
+        chosen = currency or self.settings.currency
+        if chosen is None or chosen.lower() == "each":
+            return None
+        exponent(chosen.upper())
+        return chosen.upper()
+

@@ -103,6 +103,10 @@ class Facts:
         select = f"SELECT {who} AS customer_id{', ' + others if others else ''} FROM {rows}"
         return st.step(step, select, says=f"{table}: whom each row is about, by whatever name")
 
+    def as_named(self, st: Statement, table: str, columns: Iterable[str], step: str, also: tuple[str, ...] = ()) -> str:
+        """As `latest`, with customers by the names that the rows have; `also`: SQL of stored columns, with names."""
+        return self._versions(st, table, list(columns), "", True, step, also)
+
     def _versions(
         self,
         st: Statement,
