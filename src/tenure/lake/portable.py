@@ -121,6 +121,12 @@ class Dialect:
         short = f"(day({b}) < day({a}) AND {b} <> last_day({b}))"
         return f"CAST({whole} - CASE WHEN {short} THEN 1 ELSE 0 END AS BIGINT)"
 
+    def months_after(self, day: str, months: str) -> str:
+        """The day number so many calendar months after a day number, clipped to the month's last day."""
+        if self.spark:
+            return self.day_of_date(f"add_months({self.date_of(day)}, CAST({months} AS INT))")
+        return self.day_of_date(f"CAST({self.date_of(day)} + to_months(CAST({months} AS INT)) AS DATE)")
+
     def date_of(self, day: str) -> str:
         """A day number as a DATE."""
         if self.spark:
@@ -195,6 +201,12 @@ class Dialect:
         return (
             f"lead({column}) IGNORE NULLS OVER {window}" if self.spark else f"lead({column} IGNORE NULLS) OVER {window}"
         )
+
+    def last_known(self, column: str, window: str) -> str:
+        """The last non-NULL value of a column up to and with this row, in an ordered window that has a name."""
+        if self.spark:
+            return f"last_value({column}) IGNORE NULLS OVER {window}"
+        return f"last_value({column} IGNORE NULLS) OVER {window}"
 
     def last_before(self, expression: str, partition: str, order: str) -> str:
         """The last non-NULL value in the rows before this one."""

@@ -44,7 +44,9 @@ _SHARED = (
     "cancel_reason",
     "cancel_comment",
 )
-_ONLY_STATES = ("period_end", "auto_renews", "collection_paused", "resumes_at", "cancel_at")
+_ONLY_STATES = ("period_start", "period_end", "auto_renews", "collection_paused", "resumes_at", "cancel_at")
+# What item events are made of: who reads states beside them, in one statement, asks for the same columns.
+EVENT_COLUMNS = (*_SHARED, *_ONLY_STATES)
 _ASKED = ("asked", "asker")
 # What a movement row tells of the item before and after, when asked for in detail.
 DETAIL = ("plan_id", "quantity", "amount_minor", "interval", "interval_count", "discount")
@@ -303,10 +305,7 @@ def item_events(
     before/after columns. A change of currency or of segment makes two rows, one for what was and one for what is.
     """
     d = facts.engine.dialect
-    wanted = [*_SHARED[: len(_TEXT) + len(_NUMBERS) + len(_CLAIMS)]]
-    wanted += [c for c in _SHARED if c not in wanted]
-    wanted += list(_ONLY_STATES)
-    states = all_states(st, facts, wanted, definition)
+    states = all_states(st, facts, EVENT_COLUMNS, definition)
     if purchase is not None:
         states = _with_rates(st, facts, states, purchase)
     if found.unpaid:

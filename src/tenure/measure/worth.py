@@ -30,17 +30,22 @@ NO_CHURN = "nobody left, and what never ends has no lifetime value"
 class Assumptions:
     """What no fact tells: the gross margin, the yearly discount rate, and how long before customers come spend works.
 
-    margin: share of revenue in (0, 1]; discount_rate: a year, in [0, 1]; lag_months: whole months of spend's lead.
+    margin: share of revenue in (0, 1]; discount_rate: a year, in [0, 1]; lag_months: whole months of spend's lead;
+    grace_days: until when after its day a renewal may still come; committed_months: how far ahead committed MRR looks.
     """
 
     margin: Fraction = Fraction(4, 5)
     discount_rate: Fraction = Fraction(1, 10)
     lag_months: int = 0
+    grace_days: int = 30
+    committed_months: int = 12
 
     @classmethod
-    def of(cls, margin: float, discount_rate: float, lag_months: int) -> Assumptions:
+    def of(
+        cls, margin: float, discount_rate: float, lag_months: int, grace_days: int = 30, committed_months: int = 12
+    ) -> Assumptions:
         """From settings as they are written: 0.8 is four fifths, not the nearest binary number."""
-        return cls(Fraction(str(margin)), Fraction(str(discount_rate)), lag_months)
+        return cls(Fraction(str(margin)), Fraction(str(discount_rate)), lag_months, grace_days, committed_months)
 
 
 ASSUMED = Assumptions()  # what holds where nothing is told

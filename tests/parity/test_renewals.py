@@ -1,0 +1,95 @@
+"""Do renewals and committed MRR agree with a plain program, on companies that nobody would think of?"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from datetime import date, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import ON_CI
+from tests.parity.test_brute_force import everything, reference_for
+from tests.reference.builder import Facts, open_workspace
+from tests.reference.companies import World, companies, worlds
+from tests.reference.day_by_day import add_months
+from tests.reference.renewals import Renewals, promised
+
+FIRST, MONTHS, GRACE, AHEAD = date(2023, 9, 1), 20, 30, 12
+OUTCOMES = ("renewed", "late", "undecided", "lost")
+PARTS = ("due_renewed", "due_late", "due_undecided", "lost_at_renewal")
+
+
+def told_by_the_product(shop: Any, known_on: date, first: date, after: date, *names: str, **more: Any) -> dict[Any, Any]:
+    """{(metric, month, currency): exact value} of numbers that are not 0; money in micro units."""
+    answer = shop.metrics(
+        *names, since=first.isoformat(), until=(after - timedelta(days=1)).isoformat(), known_on=known_on.isoformat(),
+        intervals=False, **more,
+    )  # fmt: skip
+    return {
+        (row["metric"], date.fromisoformat(row["period_start"]), row["currency"]): row["value"]
+        for row in answer.rows(exact=True)
+        if row["value"]
+    }
+
+
+@settings(
+    max_examples=60 if ON_CI else 8,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
+@given(world=worlds(), shops=st.tuples(*(companies(name=f"k{number}") for number in range(5))))
+def test_renewals_and_what_is_promised_agree_with_the_plain_reference_on_random_companies(
+    world: World, shops: tuple[Facts, ...]
+) -> None:
+    facts = everything(world, list(shops))
+    if not facts.tables["subscription_states"] and not facts.tables["subscription_spans"]:
+        return
+    reference = reference_for(world, facts)
+    after = add_months(FIRST, MONTHS)
+    expected: dict[Any, Fraction] = defaultdict(Fraction)
+    for due in Renewals(reference, FIRST, after, GRACE).found:
+        month = due.day.replace(day=1)
+        expected[f"renewals_{due.outcome}", month, None] += 1
+        part = dict(zip(OUTCOMES, PARTS, strict=True))[due.outcome]
+        expected[f"arr_{part}", month, due.currency] += 12 * due.micro
+        if due.again:
+            expected["arr_renewed", month, due.again_in] += 12 * due.again
+    for i in range(MONTHS):
+        month = add_months(FIRST, i)
+        for currency, (signed, leaving) in promised(reference, facts.tables, add_months(month, 1), AHEAD).items():
+            expected["cmrr_signed", month, currency] += signed
+            expected["cmrr_leaving", month, currency] += leaving
+    names = [f"renewals_{outcome}" for outcome in OUTCOMES] + [f"arr_{part}" for part in PARTS]
+    names += ["arr_renewed", "cmrr_signed", "cmrr_leaving"]
+    with (
+        tempfile.TemporaryDirectory(prefix="tenure-renewals-") as folder,
+        open_workspace(Path(folder) / "shop", facts, timezone=world.zone) as shop,
+    ):
+        found = told_by_the_product(shop, world.known_on, FIRST, after, *names, currency="each")
+        assert found == {key: value for key, value in expected.items() if value}
+        # The parts are the whole, in whatever currency.
+        reporting = world.reporting or "each"
+        whole = ("renewals_due", "arr_due", "arr_renewal_uplift", "arr_renewal_downsell", "mrr", "cmrr")
+        found = told_by_the_product(shop, world.known_on, FIRST, after, *names, *whole, currency=reporting)
+        for metric, month, currency in list(found):
+
+            def part(*parts: str, month: date = month, currency: str | None = currency) -> Fraction:
+                return sum((found.get((name, month, currency), Fraction(0)) for name in parts), Fraction(0))
+
+            if metric == "renewals_due":
+                assert part(metric) == part(*(f"renewals_{outcome}" for outcome in OUTCOMES))
+            if metric == "arr_due":
+                assert part(metric) == part(*(f"arr_{name}" for name in PARTS))
+            if metric == "arr_renewed":
+                due = part("arr_due_renewed", "arr_due_late")
+                assert part(metric) == due + part("arr_renewal_uplift") - part("arr_renewal_downsell")
+            if metric == "cmrr":
+                assert part(metric) == part("mrr", "cmrr_signed") - part("cmrr_leaving")
+
+
