@@ -22,6 +22,7 @@ TEMPLATE = """\
 # margin = 0.80                   # gross margin, for lifetime value
 # discount_rate = 0.10            # a year, for lifetime value
 # spend_lag_months = 0            # how long before customers come the money was spent that won them
+# inactivity_window = "90d"       # days (d) or weeks (w) without a purchase; else chosen from the gaps
 # engine = "duckdb"               # or "spark"
 # memory_limit = "4GB"            # of DuckDB
 
@@ -49,6 +50,7 @@ class Settings:
     margin: float = 0.8
     discount_rate: float = 0.1
     spend_lag_months: int = 0
+    inactivity_window: str | int | None = None
     engine: str = "duckdb"
     memory_limit: str | None = None
     made_up: bool = False
@@ -65,6 +67,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "margin": (int, float),
     "discount_rate": (int, float),
     "spend_lag_months": int,
+    "inactivity_window": (str, int),
     "engine": str,
     "memory_limit": str,
     "made_up": bool,
@@ -132,6 +135,13 @@ def read(folder: Path) -> Settings:
         raise BadConfiguration(
             f"{path}: spend_lag_months = {settings.spend_lag_months}: give whole months from 0 to 24"
         )
+    if settings.inactivity_window is not None:
+        from tenure.measure.purchase_gaps import window_days
+
+        try:
+            window_days(settings.inactivity_window)
+        except TenureError as error:
+            raise BadConfiguration(f"{path}: inactivity_window: {error}") from error
     for name, target in settings.targets.items():
         from tenure.measure.catalogue import metric  # only who has targets waits for the catalogue
 

@@ -36,8 +36,11 @@ if TYPE_CHECKING:
     from tenure.measure.lifetimes import Lives
     from tenure.measure.matching import Matched
     from tenure.measure.orders import OrderHistory
+    from tenure.measure.purchase_gaps import Gaps
     from tenure.measure.reconciling import Reconciled
+    from tenure.measure.rfm import Rfm
     from tenure.measure.watching import Watched
+    from tenure.measure.whole_book import WholeBook
     from tenure.measure.worth import Assumptions
 
 T = TypeVar("T")
@@ -112,6 +115,13 @@ class Workspace:
 
         chosen = self.settings
         return Assumptions.of(chosen.margin, chosen.discount_rate, chosen.spend_lag_months)
+
+    def inactivity_days(self, window: str | int | None = None) -> int | None:
+        """Days without a purchase after which a buyer has lapsed: as given (`90d`, `13w`) or set; else None."""
+        from tenure.measure.purchase_gaps import window_days
+
+        chosen = self.settings.inactivity_window if window is None else window
+        return None if chosen is None else window_days(chosen)
 
     def known_before(self, known_on: str | datetime | None = None) -> datetime:
         """The exclusive end of what is known: of a day, month or year the whole of it; by default now."""
@@ -228,6 +238,8 @@ class Workspace:
         engine: str | None = None,
         intervals: bool = True,
         revenue: str = "committed",
+        window: str | int | None = None,
+        grain: str = "customer",
     ) -> Answer:
         """Metrics per period, from the whole of `since` to the whole of `until` (default: since), see the catalogue.
 
@@ -236,8 +248,6 @@ class Workspace:
         measure.revenue_lines. window: days without a purchase after which a buyer has lapsed (default: the settings',
         else chosen from the gaps). grain: who is one customer; see `facts`.
         """
-        window: str | int | None = None,
-        grain: str = "customer",
         from tenure.app import closing
         from tenure.app.coverage import is_reconstructed
         from tenure.measure.answers import Question, ask
@@ -250,8 +260,9 @@ class Workspace:
         if reporting is not None:
             reporting = None if reporting.lower() == "each" else reporting.upper()
         question = Question(
-            tuple(names), first, after, period, by, reporting, intervals, assumed=self.assumptions, revenue=revenue
-        )
+            tuple(names), first, after, period, by, reporting, intervals, assumed=self.assumptions, revenue=revenue,
+            inactivity=self.inactivity_days(window),
+        )  # fmt: skip
         instead = "`tenure cohorts` shows who buys again, `tenure report` tells of revenue, buyers and repeat purchases"
         hides = "mrr_correction" in names and "mrr_opening" not in names
 
@@ -285,21 +296,21 @@ class Workspace:
         currency: str | None = None,
         known_on: str | datetime | None = None,
         engine: str | None = None,
+        grain: str = "customer",
         progress: Any = None,
     ) -> Bridge:
         """Why two definitions give two numbers for one period (a day, month, quarter or year); see measure.bridge.
 
         before, after: profiles, with choices of one's own behind the name (default of before: the company's).
+        grain: who is one customer; see `facts`.
         """
         from tenure.measure.bridge import bridge
 
-        grain: str = "customer",
         first, until = whole_days(month)
         months = 12 * (until.year - first.year) + until.month - first.month
         length = {1: "month", 3: "quarter", 12: "year"}.get(months) or ("week" if (until - first).days == 7 else "day")
         reporting = currency or self.settings.currency
         if reporting is not None:
-        grain: who is one customer; see `facts`.
             reporting = None if reporting.lower() == "each" else reporting.upper()
         one, other = self.definition(before), self.definition(after)
         return self._again(
@@ -327,20 +338,20 @@ class Workspace:
         profile: str | None = None,
         known_on: str | datetime | None = None,
         engine: str | None = None,
+        grain: str = "customer",
     ) -> Cost:
         """What churn cost from the whole of `since` to the whole of `until`; see measure.costs.
 
         lag_months: how long before customers come the money was spent that won them (default: the settings').
+        grain: who is one customer; see `facts`.
         """
         from tenure.measure.costs import cost_of_churn
 
         first, after = whole_days(since)[0], whole_days(until or since)[1]
-        grain: str = "customer",
         if first >= after:
             raise BadPeriod(f"the period ends ({after}) before it begins ({first})")
         names = (by,) if isinstance(by, str) else tuple(by)
         reporting = currency or self.settings.currency
-        grain: who is one customer; see `facts`.
         reporting = None if reporting is None or reporting.lower() == "each" else reporting.upper()
         if reporting is not None:
             exponent(reporting)
@@ -445,6 +456,7 @@ class Workspace:
         known_on: str | datetime | None = None,
         engine: str | None = None,
         profile: str | None = None,
+        grain: str = "customer",
     ) -> pa.Table:
         """Every movement of MRR in a stretch of time, one row each, with its cause; see measure.openings."""
         from tenure.measure.openings import movement_rows
@@ -455,7 +467,6 @@ class Workspace:
         )
 
     def cohorts(
-        grain: str = "customer",
         self,
         measure: str = "customers",
         *,
@@ -465,6 +476,7 @@ class Workspace:
         currency: str | None = None,
         known_on: str | datetime | None = None,
         engine: str | None = None,
+        grain: str = "customer",
     ) -> list[CohortTable]:
         """How much of each generation of customers is still there; see measure.cohorts.cohorts.
 
@@ -474,7 +486,6 @@ class Workspace:
         """
         from tenure.measure.cohorts import cohorts
         from tenure.measure.orders import has_orders, order_cohorts
-        grain: str = "customer",
         from tenure.measure.states import tables
 
         names = (by,) if isinstance(by, str) else tuple(by)
@@ -501,6 +512,7 @@ class Workspace:
         from_birth: bool = False,
         known_on: str | datetime | None = None,
         engine: str | None = None,
+        grain: str = "customer",
     ) -> list[Lives]:
         """How long customers stay, as counts for kernel.survival; see measure.lifetimes.lives.
 
@@ -509,7 +521,6 @@ class Workspace:
         """
         from tenure.measure import lifetimes
 
-        grain: str = "customer",
         definition, names = self.definition(), (by,) if isinstance(by, str) else tuple(by)
         what = "how long customers stay cannot be told of orders, for nobody says when a customer has left"
         instead = "`tenure cohorts` shows how many of each generation buy again, period by period"
@@ -621,20 +632,7 @@ class Workspace:
 
         return self._again(lambda: order_history(self.facts(known_on, engine), grain=period))
 
-    def story(self, **options: Any) -> Story:
-        """Everything the report says, as plain data; options as in app.report.story (month, known_on, ...)."""
-        from tenure.app.report import story
-
-        return self._again(lambda: story(self, **options))
-
-    def investors(self, **options: Any) -> Investors:
-        """What an investor asks about a month; options as in app.investors.investors (month, known_on, ...)."""
-        from tenure.app.investors import investors
-
-        return self._again(lambda: investors(self, **options))
-    def matches(
-        self, *tables: str, known_on: str | datetime | None = None, engine: str | None = None
-    ) -> list[Matched]:
+    def matches(self, *tables: str, known_on: str | datetime | None = None, engine: str | None = None) -> list[Matched]:
         """How many rows of these tables (default: all) could be laid to a customer; see measure.matching.matches."""
         from tenure.measure.matching import matches
 
@@ -729,3 +727,14 @@ class Workspace:
         exponent(chosen.upper())
         return chosen.upper()
 
+    def story(self, **options: Any) -> Story:
+        """Everything the report says, as plain data; options as in app.report.story (month, known_on, ...)."""
+        from tenure.app.report import story
+
+        return self._again(lambda: story(self, **options))
+
+    def investors(self, **options: Any) -> Investors:
+        """What an investor asks about a month; options as in app.investors.investors (month, known_on, ...)."""
+        from tenure.app.investors import investors
+
+        return self._again(lambda: investors(self, **options))

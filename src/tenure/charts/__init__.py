@@ -8,6 +8,7 @@
     rate_over_time                  one rate with its interval and its target
     left_its_range                  numbers on their usual range
     revenue_by_period, customers_by_period   a business that sells orders
+    purchase_gaps, rfm_map          how long customers wait between purchases; who buys how often, how lately
 
     svg(chart), png(chart), save(chart, path)   to a file or a string, without a browser
 
@@ -33,6 +34,8 @@ _WHERE = {
     "left_its_range": "watching",
     "revenue_by_period": "revenue",
     "customers_by_period": "revenue",
+    "purchase_gaps": "buyers",
+    "rfm_map": "buyers",
     "svg": "picture",
     "png": "picture",
     "save": "picture",
@@ -48,8 +51,10 @@ __all__ = [
     "left_its_range",
     "movements",
     "png",
+    "purchase_gaps",
     "rate_over_time",
     "revenue_by_period",
+    "rfm_map",
     "save",
     "survival",
     "svg",
@@ -57,6 +62,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from tenure.charts.buyers import purchase_gaps, rfm_map
     from tenure.charts.cohorts import cohort_heatmap, layer_cake
     from tenure.charts.costs import cost_of_churn
     from tenure.charts.lifetimes import hazard, survival

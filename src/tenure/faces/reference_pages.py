@@ -78,6 +78,26 @@ i-06,Ben,s02,s02.calls,calls,credit,-6,USD,2026-05-01,2026-06-01
 i-07,Finn,s06,s06.calls,calls,usage,12,EUR,2026-05-01,2026-06-01
 i-08,Ben,s02,s02.calls,calls,usage,51,USD,2026-06-01,2026-07-01
 """
+ORDERS = """\
+order_id,customer_id,ordered_at,amount,currency
+o01,Ann,2026-01-12,40,USD
+o02,Otto,2026-01-15,25,USD
+o03,Pim,2026-01-20,60,USD
+o04,Otto,2026-02-10,30,USD
+o05,Pim,2026-02-24,55,USD
+o06,Ann,2026-03-02,45,USD
+o07,Otto,2026-03-12,20,USD
+o08,Rosa,2026-03-18,80,USD
+o09,Pim,2026-03-30,-15,USD
+o10,Otto,2026-04-09,35,USD
+o11,Sam,2026-04-14,50,USD
+o12,Rosa,2026-04-20,75,USD
+o13,Sam,2026-05-16,50,USD
+o14,Pim,2026-06-03,65,USD
+o15,Otto,2026-06-05,30,USD
+o16,Tess,2026-06-20,90,USD
+o17,Rosa,2026-06-30,70,USD
+"""
 SINCE, UNTIL = "2026-04", "2026-06"
 
 # The catalogue in the order in which one asks; what is in no group is listed at the end.
@@ -105,6 +125,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "What do they pay for what they use?": (
         "usage_run_rate", "usage_change", "usage_credits", "usage_nrr", "usage_customers", "usage_customers_churned",
         "usage_churn_rate",
+    ),
+    "And those without a contract?": (
+        "active_buyers", "active_buyers_opening", "buyers_new", "buyers_returned", "buyers_lapsed",
+        "activity_churn_rate",
     ),
 }  # fmt: skip
 
@@ -141,6 +165,7 @@ INTERVALS = {
     "nrr_12m": _RATIO,
     "usage_nrr": _RATIO,
     "usage_churn_rate": _WILSON,
+    "activity_churn_rate": _WILSON,
     "ltv": _MEAN_LIFE,
     "ltv_to_cac": f"{_MEAN_LIFE}; cac is counted",
     **dict.fromkeys(("ltv_simple", "ltv_revenue", "ltv_arrears", "ltv_discounted"), _OF_CHURN),
@@ -217,7 +242,7 @@ _PERIOD = Period(midnight(_APRIL, zone("UTC")), midnight(_MAY, zone("UTC")), _AP
 
 
 def example(folder: Path) -> Workspace:
-    """The example company in a new workspace: its subscriptions, rates, spend and usage, in US dollars."""
+    """The example company in a new workspace: its subscriptions, rates, spend, usage and orders, in US dollars."""
     from tenure import open
 
     shop = open(folder, create=True, currency="USD")
@@ -226,6 +251,7 @@ def example(folder: Path) -> Workspace:
         ("rates", RATES),
         ("spend", SPEND),
         ("invoice_lines", USAGE_LINES),
+        ("orders", ORDERS),
     ):
         file = folder / f"{table}.csv"
         file.write_text(text, encoding="utf-8")
@@ -317,10 +343,13 @@ def _title(source: str) -> str:
 
 def _empty(metric: Metric) -> str:
     """What the metric says of a period in which there was nothing, asked of the metric itself."""
+    from tenure.measure.buyers import NOTHING_KNOWN, BuyerFigures
     from tenure.measure.figures import Figures, Retention
     from tenure.measure.usage_revenue import UsageFigures
 
-    value = metric.compute(Figures(_PERIOD, "", "USD", kept_12m=Retention(), usage=UsageFigures()))
+    unknown = BuyerFigures(reason=NOTHING_KNOWN)
+    empty = Figures(_PERIOD, "", "USD", kept_12m=Retention(), usage=UsageFigures(), buyers=unknown)
+    value = metric.compute(empty)
     if value.value is None:
         return f"no value (NULL), because {value.reason}"
     return "0" if not value.value else str(value.value)
@@ -403,6 +432,13 @@ def index_page() -> str:
         USAGE_LINES.rstrip("\n"),
         "```",
         "",
+        "And these were bought without a contract, some by customers who have one as well:",
+        "",
+        "<!-- file: orders.csv -->",
+        "```csv",
+        ORDERS.rstrip("\n"),
+        "```",
+        "",
         "```console",
         "$ tenure init shop --currency USD",
         "...",
@@ -413,6 +449,8 @@ def index_page() -> str:
         "$ tenure -w shop load spend spend.csv",
         "...",
         "$ tenure -w shop load invoice_lines invoice_lines.csv",
+        "...",
+        "$ tenure -w shop load orders orders.csv",
         "...",
         f"$ tenure -w shop metrics mrr customers customer_churn_rate --from {SINCE} --to {UNTIL} --format csv",
         "metric,profile,revenue,period_start,period_end,segment,currency,unit,value,low,high,numerator,denominator,n,"

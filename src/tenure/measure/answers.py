@@ -21,6 +21,7 @@ from tenure.measure.currencies import SCALE
 from tenure.measure.definition import Definition
 from tenure.measure.figures import Figures, Retention
 from tenure.measure.gathering import asked_alone, gather
+from tenure.measure.orders import has_orders
 from tenure.measure.revenue_lines import of_line
 from tenure.measure.segments import resolve
 from tenure.measure.worth import ASSUMED, Assumptions
@@ -42,6 +43,7 @@ class Question:
     intervals: bool = True
     assumed: Assumptions = ASSUMED
     revenue: str = "committed"
+    inactivity: int | None = None  # days without a purchase after which a buyer has lapsed; None: chosen from the gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +148,10 @@ class Answer:
                     "reason": cell.reason or None,
                 }
             )
-            if not exact and targets.applies(cell, self.targets, aimed_in):
-                found[-1]["target"] = targets.compared(cell, found[-1], self.targets[cell.metric.name])
             if self.facts.grain != "customer":
                 found[-1]["grain"] = self.facts.grain
+            if not exact and targets.applies(cell, self.targets, aimed_in):
+                found[-1]["target"] = targets.compared(cell, found[-1], self.targets[cell.metric.name])
         return found
 
     def to_json(self) -> str:
@@ -236,7 +238,7 @@ def _plain(value: Fraction | None) -> int | float | None:
 
 
 def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
-    """The answer to a question about subscriptions.
+    """The answer to a question about subscriptions, what is used, or what is bought without a contract.
 
     Raises BadPeriod without a period, UnknownName for unknown metrics or columns, BadInput where there is nothing to
     measure.
@@ -246,7 +248,10 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
         raise BadInput("name at least one metric; `tenure metrics --list` shows them all")
     if question.first >= question.after:
         raise BadPeriod(f"the period ends ({question.after}) before it begins ({question.first})")
-    committed = any(metric.line != "usage" for metric in wanted)
+    committed = any(metric.line not in ("usage", "orders") for metric in wanted)
+    bought = any(metric.line == "orders" for metric in wanted)
+    if bought and not committed and not has_orders(facts):
+        raise BadInput("no orders are loaded; load some with `tenure load orders FILE`")
     if committed and not states.tables(facts) and definition.source == "states":
         raise BadInput("no subscriptions are loaded; load some with `tenure load subscriptions FILE`")
     there = (gather if committed else asked_alone)(
@@ -262,24 +267,19 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
         retention=any(metric.opens == "kept" for metric in wanted),
         renewals=any(metric.opens == "due" for metric in wanted),
     )
-    made_of = {need for metric in wanted for need in metric.needs}
-    if needs := made_of - {"renewals", "committed"}:
+    if needs := {need for metric in wanted for need in metric.needs}:
         from tenure.measure.lifetime_value import fill
 
         fill(facts, definition, there, question.assumed, needs, question.currency)
-    if "renewals" in made_of:
-        from tenure.measure.renewal_book import fill as fill_renewals
-
-        fill_renewals(there, facts, definition, question.assumed.grace_days, question.currency)
-    if "committed" in made_of:
-        from tenure.measure.committed import fill as fill_committed
-
-        fill_committed(there, facts, definition, question.assumed.committed_months, question.currency)
     used: list[str] = []
-    if any(metric.line != "committed" for metric in wanted):
+    if any(metric.line in ("usage", "total") for metric in wanted):
         from tenure.measure.usage_revenue import fill as fill_usage
 
         used = fill_usage(facts, definition, there, question.currency, wanted)
+    if bought and has_orders(facts):
+        from tenure.measure.buyers import fill as fill_buyers
+
+        used = [*used, *fill_buyers(facts, there, question.by, question.inactivity)]
     found, segment = there.found, there.segment
     segments = sorted({key[1] for key in found}) if segment else [""]
     cells = []
@@ -347,9 +347,7 @@ def _is_empty(found: dict[tuple[int, str, str | None], Figures], i: int, seg: st
                 return False
             if figures.usage is not None and not figures.usage.says_nothing:
                 return False
-            if figures.renewals is not None and figures.renewals.all_due:
-                return False
-            if figures.committed is not None and (figures.committed.signed or figures.committed.leaving):
+            if figures.buyers is not None and not figures.buyers.says_nothing:
                 return False
     return True
 

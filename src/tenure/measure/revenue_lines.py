@@ -17,6 +17,7 @@ from tenure.measure.figures import Figures
 from tenure.measure.usage_revenue import UsageFigures
 
 COMMITTED, USAGE, TOTAL = LINES = ("committed", "usage", "total")
+ORDERS = "orders"  # what is bought without a contract, beside the three lines of recurring revenue
 
 # The usage run-rate's parts by the name that they have as MRR: how each opens, and what it is.
 _MONEY: dict[str, tuple[str, Callable[[UsageFigures], Fraction], str]] = {
@@ -55,7 +56,7 @@ def of_line(metric: Metric, line: str) -> Metric:
     """
     if line not in LINES:
         raise UnknownName.of("revenue line", line, LINES)
-    if line == COMMITTED or metric.line == USAGE:
+    if line == COMMITTED or metric.line in (USAGE, ORDERS):
         return metric
     if metric.name not in names_of(line):
         there = ", ".join(names_of(line))

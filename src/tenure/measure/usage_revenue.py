@@ -604,7 +604,7 @@ def fill(
     from tenure.measure.figures import Figures
 
     book = UsageBook(facts, definition, there.asked, there.segment, currency)
-    opens = {metric.opens for metric in wanted if metric.line != "committed"}
+    opens = {metric.opens for metric in wanted if metric.line in ("usage", "total")}
     used = book.figures(
         people=bool(opens & {"usage:customers", "usage:lost", "usage:churn"}), retention="usage:kept" in opens
     )

@@ -230,10 +230,10 @@ def watchable(names: Sequence[str]) -> list[Metric]:
 def _unfit(metric: Metric) -> str:
     if metric.looks_back:
         return "each period repeats most of the one before; watch nrr, grr or what moves them"
-    if metric.line != "committed":
-        return "what customers use is told months later; ask `tenure metrics` for it"
     if metric.needs or metric.opens == "none" or metric.name == "mrr_fx":
         return "it rests on assumptions or on what is known elsewhere; watch what it is made of"
+    if metric.line != "committed":
+        return "what customers use is told months later; ask `tenure metrics` for it"
     if metric.grain == "state":
         return "it is a level, in which every period repeats the one before; watch what moves it, such as mrr_churn"
     if metric.name in ("customer_churn_rate_monthly", "customer_churn_rate_annual"):

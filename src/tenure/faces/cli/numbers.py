@@ -252,7 +252,7 @@ def listed(table: Any) -> list[dict[str, Any]]:
 
 def revenue_told(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Which revenue the numbers are of, in a sentence, where any of them is of another than committed revenue."""
-    lines = {row["metric"]: row["revenue"] for row in rows}
+    lines = {row["metric"]: row["revenue"] for row in rows if row["revenue"] != "orders"}
     if set(lines.values()) <= {"committed"}:
         return []
     of = {line: [name for name in lines if lines[name] == line] for line in dict.fromkeys(lines.values())}
