@@ -267,10 +267,19 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
         retention=any(metric.opens == "kept" for metric in wanted),
         renewals=any(metric.opens == "due" for metric in wanted),
     )
-    if needs := {need for metric in wanted for need in metric.needs}:
+    made_of = {need for metric in wanted for need in metric.needs}
+    if needs := made_of - {"renewals", "committed"}:
         from tenure.measure.lifetime_value import fill
 
         fill(facts, definition, there, question.assumed, needs, question.currency)
+    if "renewals" in made_of:
+        from tenure.measure.renewal_book import fill as fill_renewals
+
+        fill_renewals(there, facts, definition, question.assumed.grace_days, question.currency)
+    if "committed" in made_of:
+        from tenure.measure.committed import fill as fill_committed
+
+        fill_committed(there, facts, definition, question.assumed.committed_months, question.currency)
     used: list[str] = []
     if any(metric.line in ("usage", "total") for metric in wanted):
         from tenure.measure.usage_revenue import fill as fill_usage
@@ -346,6 +355,10 @@ def _is_empty(found: dict[tuple[int, str, str | None], Figures], i: int, seg: st
             if figures.kept_12m is not None and figures.kept_12m.opening:
                 return False
             if figures.usage is not None and not figures.usage.says_nothing:
+                return False
+            if figures.renewals is not None and figures.renewals.all_due:
+                return False
+            if figures.committed is not None and (figures.committed.signed or figures.committed.leaving):
                 return False
             if figures.buyers is not None and not figures.buyers.says_nothing:
                 return False

@@ -20,11 +20,14 @@ from tenure.measure.figures import Figures, Retention
 
 if TYPE_CHECKING:
     from tenure.measure.buyers import BuyerFigures
+    from tenure.measure.committed import Committed
+    from tenure.measure.renewal_book import RenewalFigures
     from tenure.measure.usage_revenue import UsageFigures
 
 MOVEMENTS = "docs/explanation/movements.md"
 USAGE = "docs/how-to/usage-priced-revenue.md"
 WORTH = "docs/how-to/what-churn-costs.md"
+RENEWALS = "docs/how-to/renewals.md"
 BUYERS = "docs/how-to/customers-without-a-contract.md"
 
 
@@ -49,7 +52,7 @@ class Metric:
     unit: money, rate (a fraction), ratio, months or count. grain: `state` (at the period's end), `flow` (within it) or
     `cohort` (two instants compared). money_parts: numerator and denominator are money. opens: how to list who is in it.
     needs: what it is made of beside a period's sums (churn, lifetime, six_months, spend, and with them the margin; or an
-    inactivity window); such a number rests on assumptions, so it is neither closed with a month nor bridged.
+    inactivity window, grace days, months ahead); such a number rests on assumptions, so it is neither closed with a month nor bridged.
     """
 
     name: str
@@ -508,6 +511,78 @@ def _activity_churn(f: Figures) -> Value:
     return Value(Fraction(lost, base), low, high, Fraction(lost), Fraction(base), base, why)
 
 
+# ------------------------------------------------------------------------------------ renewals, and what is promised
+
+_NOT_LOOKED_AT = "renewals were not looked at"
+
+
+def _renewals(get: Callable[[RenewalFigures], int]) -> Callable[[Figures], Value]:
+    """How many renewals."""
+    return lambda f: Value(None, reason=_NOT_LOOKED_AT) if f.renewals is None else Value(Fraction(get(f.renewals)))
+
+
+def _renewal_money(get: Callable[[RenewalFigures], int]) -> Callable[[Figures], Value]:
+    """ARR of renewals."""
+
+    def compute(f: Figures) -> Value:
+        if f.renewals is None or f.renewals.reason:
+            return Value(None, reason=_NOT_LOOKED_AT if f.renewals is None else f.renewals.reason)
+        return Value(Fraction(get(f.renewals)))
+
+    return compute
+
+
+def _open_renewals(r: RenewalFigures) -> str:
+    return f"{r.counts['undecided']} of {r.all_due} not decided yet" if r.counts["undecided"] else ""
+
+
+def _renewal_rate(get: Callable[[RenewalFigures], tuple[int, int]]) -> Callable[[Figures], Value]:
+    """Renewals that came, of those that are decided."""
+
+    def compute(f: Figures) -> Value:
+        if f.renewals is None:
+            return Value(None, reason=_NOT_LOOKED_AT)
+        came, decided = get(f.renewals)
+        waiting = _open_renewals(f.renewals)
+        if not decided:
+            why = "; ".join(filter(None, ("no renewal is decided", waiting)))
+            return Value(None, numerator=Fraction(came), denominator=Fraction(0), n=0, reason=why)
+        low, high = stats.wilson(came, decided)
+        small = f"small base: {decided} renewals decided (under {stats.SMALL_BASE})"
+        why = "; ".join(filter(None, (small if stats.small_base(decided) else "", waiting)))
+        return Value(Fraction(came, decided), low, high, Fraction(came), Fraction(decided), decided, why)
+
+    return compute
+
+
+def _renewed_share(net: bool) -> Callable[[Figures], Value]:
+    """ARR renewed of the ARR decided; gross: each renewal at most with what it was due with."""
+
+    def compute(f: Figures) -> Value:
+        r = f.renewals
+        if r is None or r.reason:
+            return Value(None, reason=_NOT_LOOKED_AT if r is None else r.reason)
+        top, bottom, waiting = Fraction(r.again if net else r.kept), Fraction(r.arr_decided), _open_renewals(r)
+        if bottom <= 0:
+            why = "; ".join(filter(None, ("no renewal is decided", waiting)))
+            return Value(None, numerator=top, denominator=bottom, n=0, reason=why)
+        low, high = r.net_interval() if net else r.gross_interval()
+        return Value(top / bottom, low, high, top, bottom, r.decided, waiting)
+
+    return compute
+
+
+def _promised(get: Callable[[Figures, Committed], int]) -> Callable[[Figures], Value]:
+    """Money that is promised at a period's end."""
+
+    def compute(f: Figures) -> Value:
+        if f.committed is None or f.committed.reason:
+            return Value(None, reason="what is promised was not looked at" if f.committed is None else f.committed.reason)
+        return _amount(get(f, f.committed), f)
+
+    return compute
+
+
 def _m(
     name: str,
     title: str,
@@ -931,6 +1006,268 @@ _METRICS = (
         _per_renewal,
         "lower",
         "due",
+    ),
+    _m(
+        "renewals_due",
+        "Renewals due",
+        "How many subscriptions came up for renewal?",
+        "count",
+        "flow",
+        "items and days on which an item that pays ends its term, or its billing interval",
+        _renewals(lambda r: r.all_due),
+        "neither",
+        "renewals:due",
+        RENEWALS,
+        needs=("renewals",),
+    ),
+    _m(
+        "renewals_renewed",
+        "Renewals on time",
+        "How many of them renewed on their day?",
+        "count",
+        "flow",
+        "renewals whose item pays and owes nothing as the due day ends",
+        _renewals(lambda r: r.counts["renewed"]),
+        "higher",
+        "renewals:renewed",
+        RENEWALS,
+        needs=("renewals",),
+    ),
+    _m(
+        "renewals_late",
+        "Renewals late",
+        "How many renewed after their day, within the grace days?",
+        "count",
+        "flow",
+        "renewals not so on their day, but as a day within grace_days ends",
+        _renewals(lambda r: r.counts["late"]),
+        "neither",
+        "renewals:late",
+        RENEWALS,
+        needs=("renewals",),
+    ),
+    _m(
+        "renewals_undecided",
+        "Renewals undecided",
+        "Of how many is it not known yet?",
+        "count",
+        "flow",
+        "renewals neither renewed nor late whose grace days are not over, or whose item pauses at their end",
+        _renewals(lambda r: r.counts["undecided"]),
+        "neither",
+        "renewals:undecided",
+        RENEWALS,
+        needs=("renewals",),
+    ),
+    _m(
+        "renewals_lost",
+        "Renewals lost",
+        "How many did not renew?",
+        "count",
+        "flow",
+        "renewals_due - renewals_renewed - renewals_late - renewals_undecided, counted one by one",
+        _renewals(lambda r: r.counts["lost"]),
+        "lower",
+        "renewals:lost",
+        RENEWALS,
+        needs=("renewals",),
+    ),
+    _m(
+        "arr_due",
+        "ARR due for renewal",
+        "How much ARR came up for renewal?",
+        "money",
+        "flow",
+        "12 x what each item pays as its due day begins, or paid before its term was made longer early",
+        _renewal_money(lambda r: r.arr_due),
+        "neither",
+        "renewals:arr_due",
+        RENEWALS,
+        needs=("renewals",),
+    ),
+    _m(
+        "arr_due_renewed",
+        "ARR due, renewed on time",
+        "How much of it renewed on its day?",
+        "money",
+        "flow",
+        "arr_due of renewals_renewed",
+        _renewal_money(lambda r: r.due["renewed"]),
+        "higher",
+        "renewals:arr_renewed",
+        RENEWALS,
+        needs=("renewals",),
+    ),
+    _m(
+        "arr_due_late",
+        "ARR due, renewed late",
+        "How much of it renewed within the grace days?",
+        "money",
+        "flow",
+        "arr_due of renewals_late",
+        _renewal_money(lambda r: r.due["late"]),
+        "neither",
+        "renewals:arr_late",
+        RENEWALS,
+        needs=("renewals",),
+    ),
+    _m(
+        "arr_due_undecided",
+        "ARR due, undecided",
+        "Of how much of it is it not known yet?",
+        "money",
+        "flow",
+        "arr_due of renewals_undecided",
+        _renewal_money(lambda r: r.due["undecided"]),
+        "neither",
+        "renewals:arr_undecided",
+        RENEWALS,
+        needs=("renewals",),
+    ),
+    _m(
+        "arr_lost_at_renewal",
+        "ARR lost at renewal",
+        "How much of it did not renew?",
+        "money",
+        "flow",
+        "arr_due of renewals_lost",
+        _renewal_money(lambda r: r.due["lost"]),
+        "lower",
+        "renewals:arr_lost",
+        RENEWALS,
+        needs=("renewals",),
+    ),
+    _m(
+        "arr_renewed",
+        "ARR renewed",
+        "With how much ARR do those who renewed go on?",
+        "money",
+        "flow",
+        "arr_due_renewed + arr_due_late + arr_renewal_uplift - arr_renewal_downsell",
+        _renewal_money(lambda r: r.again),
+        "higher",
+        "renewals:again",
+        RENEWALS,
+        needs=("renewals",),
+    ),
+    _m(
+        "arr_renewal_uplift",
+        "ARR uplift at renewal",
+        "How much more do they go on with?",
+        "money",
+        "flow",
+        "sum of what each goes on with beyond what it was due with",
+        _renewal_money(lambda r: r.uplift),
+        "higher",
+        "renewals:uplift",
+        RENEWALS,
+        needs=("renewals",),
+    ),
+    _m(
+        "arr_renewal_downsell",
+        "ARR downsell at renewal",
+        "How much less?",
+        "money",
+        "flow",
+        "sum of what each goes on with short of what it was due with",
+        _renewal_money(lambda r: r.downsell),
+        "lower",
+        "renewals:downsell",
+        RENEWALS,
+        needs=("renewals",),
+    ),
+    _m(
+        "renewal_rate",
+        "Renewal rate",
+        "Which share of what came due renewed?",
+        "rate",
+        "cohort",
+        "(renewals_renewed + renewals_late) / (renewals_due - renewals_undecided); Wilson interval",
+        _renewal_rate(lambda r: (r.came, r.decided)),
+        "higher",
+        "renewals:rate",
+        RENEWALS,
+        needs=("renewals",),
+    ),
+    _m(
+        "annual_plan_renewal_rate",
+        "Renewal rate of annual plans",
+        "Which share of yearly plans renewed?",
+        "rate",
+        "cohort",
+        "renewal_rate of terms and intervals of a year or more",
+        _renewal_rate(lambda r: r.annual),
+        "higher",
+        "renewals:annual",
+        RENEWALS,
+        needs=("renewals",),
+    ),
+    _m(
+        "arr_renewal_rate",
+        "ARR renewal rate, gross",
+        "Which share of the ARR due was kept, uplift aside?",
+        "rate",
+        "cohort",
+        "(arr_renewed - arr_renewal_uplift) / (arr_due - arr_due_undecided)",
+        _renewed_share(net=False),
+        "higher",
+        "renewals:gross",
+        RENEWALS,
+        needs=("renewals",),
+        money_parts=True,
+    ),
+    _m(
+        "arr_net_renewal_rate",
+        "ARR renewal rate, net",
+        "And with the uplift?",
+        "rate",
+        "cohort",
+        "arr_renewed / (arr_due - arr_due_undecided)",
+        _renewed_share(net=True),
+        "higher",
+        "renewals:net",
+        RENEWALS,
+        needs=("renewals",),
+        money_parts=True,
+    ),
+    _m(
+        "cmrr",
+        "Committed MRR",
+        "How much MRR is it with all that is already promised?",
+        "money",
+        "state",
+        "mrr + cmrr_signed - cmrr_leaving",
+        _promised(lambda f, c: f.closing + c.signed - c.leaving),
+        "higher",
+        "committed:cmrr",
+        RENEWALS,
+        needs=("committed",),
+    ),
+    _m(
+        "cmrr_signed",
+        "Signed, not begun",
+        "How much MRR is signed and has not begun?",
+        "money",
+        "state",
+        "by how much items will pay more within committed_months, as told by the period's end",
+        _promised(lambda f, c: c.signed),
+        "higher",
+        "committed:signed",
+        RENEWALS,
+        needs=("committed",),
+    ),
+    _m(
+        "cmrr_leaving",
+        "Known to leave",
+        "How much MRR is known to go?",
+        "money",
+        "state",
+        "by how much items will pay less within committed_months: ends that are set, and smaller plans that are",
+        _promised(lambda f, c: c.leaving),
+        "lower",
+        "committed:leaving",
+        RENEWALS,
+        needs=("committed",),
     ),
     _m(
         "involuntary_churn_share",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tenure.measure.buyers import BuyerFigures
+    from tenure.measure.committed import Committed
+    from tenure.measure.renewal_book import RenewalFigures
     from tenure.measure.usage_revenue import UsageFigures
 
 CHURNED = tuple(f"churned_{name}" for name in ("voluntary", "involuntary", "dispute", "fraud", "business", "unknown"))
@@ -88,6 +90,8 @@ class Figures:
     due: tuple[int, int] | None = None  # customers due for renewal in the period, and how many of them are lost
     usage: UsageFigures | None = None  # what was used; None where no usage was looked at
     buyers: BuyerFigures | None = None  # who bought without a contract; None where no orders were looked at
+    renewals: RenewalFigures | None = None  # what came due and what became of it; None where it was not looked at
+    committed: Committed | None = None  # what is signed and what is leaving; None where it was not looked at
     worth: Worth = field(default_factory=Worth)  # what lifetime value and acquisition are made of, where asked for
 
     def flow(self, kind: str) -> int:

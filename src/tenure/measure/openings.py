@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from tenure.measure.answers import Answer, Cell
     from tenure.measure.catalogue import Metric
+    from tenure.measure.committed import Promise
+    from tenure.measure.renewal_book import Renewal
     from tenure.measure.buyers import BuyersBook
     from tenure.measure.usage_revenue import UsageBook
 
@@ -226,6 +228,22 @@ class Opening:
         from tenure.measure.buyers import BuyersBook
 
         return BuyersBook(self.facts, self.asked, self.question.by, self.question.inactivity)
+
+    @cached_property
+    def renewals(self) -> list[Renewal]:
+        """What came due in the periods asked for."""
+        from tenure.measure.renewal_book import RenewalBook, renewals
+
+        grace, question = self.question.assumed.grace_days, self.question
+        return renewals(RenewalBook(self.facts, self.definition, self.asked, grace, self.segment, question.currency))
+
+    @cached_property
+    def promises(self) -> list[Promise]:
+        """What is promised at the ends of the periods asked for."""
+        from tenure.measure.committed import CommittedBook
+
+        months, question = self.question.assumed.committed_months, self.question
+        return CommittedBook(self.facts, self.definition, self.asked, months, self.segment, question.currency).promises
 
     # ------------------------------------------------------------------------------------------------- in the engine
 
@@ -429,6 +447,9 @@ def _balance(times: int = 1, opening: bool = False, per_head: bool = False) -> C
         return found
 
     return shares
+
+
+balance = _balance()
 
 
 def _flow(
@@ -674,6 +695,10 @@ def recipe(metric: Metric) -> Callable[[Opening], Shares]:
         from tenure.measure.buyers_openings import recipe_of_buyers
 
         return recipe_of_buyers(metric)
+    if metric.opens.startswith(("renewals:", "committed:")):
+        from tenure.measure.renewal_openings import recipe_of_renewals
+
+        return recipe_of_renewals(metric)
     if metric.name in RECIPES:
         return RECIPES[metric.name]
     opens, _, detail = metric.opens.partition(":")
