@@ -8,6 +8,7 @@
     rate_over_time                  one rate with its interval and its target
     left_its_range                  numbers on their usual range
     revenue_by_period, customers_by_period   a business that sells orders
+    seen_and_expected, retention_curve       whether a model of purchases or renewals fits
     purchase_gaps, rfm_map          how long customers wait between purchases; who buys how often, how lately
 
     svg(chart), png(chart), save(chart, path)   to a file or a string, without a browser
@@ -36,6 +37,8 @@ _WHERE = {
     "customers_by_period": "revenue",
     "purchase_gaps": "buyers",
     "rfm_map": "buyers",
+    "seen_and_expected": "purchases",
+    "retention_curve": "purchases",
     "svg": "picture",
     "png": "picture",
     "save": "picture",
@@ -53,9 +56,11 @@ __all__ = [
     "png",
     "purchase_gaps",
     "rate_over_time",
+    "retention_curve",
     "revenue_by_period",
     "rfm_map",
     "save",
+    "seen_and_expected",
     "survival",
     "svg",
     "waterfall",
@@ -67,6 +72,7 @@ if TYPE_CHECKING:
     from tenure.charts.costs import cost_of_churn
     from tenure.charts.lifetimes import hazard, survival
     from tenure.charts.picture import png, save, svg
+    from tenure.charts.purchases import retention_curve, seen_and_expected
     from tenure.charts.revenue import customers_by_period, rate_over_time, revenue_by_period
     from tenure.charts.roll_forward import movements, waterfall
     from tenure.charts.segments import churn_by_segment

@@ -10,16 +10,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tenure.predict.beta_binomial import BetaGeoBetaBinomial
+    from tenure.predict.beta_geo import BetaGeoNBD, ModifiedBetaGeoNBD
     from tenure.predict.cox import Cox
+    from tenure.predict.gamma_gamma import GammaGamma
     from tenure.predict.hazards import DiscreteHazard
+    from tenure.predict.pareto import ParetoNBD
+    from tenure.predict.retention_curves import BetaDiscreteWeibull, ShiftedBetaGeometric
 
 # Which file holds which public name.
 _HOME = {
+    "BetaDiscreteWeibull": "retention_curves",
+    "BetaGeoBetaBinomial": "beta_binomial",
+    "BetaGeoNBD": "beta_geo",
     "Cox": "cox",
     "DiscreteHazard": "hazards",
+    "GammaGamma": "gamma_gamma",
+    "ModifiedBetaGeoNBD": "beta_geo",
+    "ParetoNBD": "pareto",
+    "ShiftedBetaGeometric": "retention_curves",
 }
 
-__all__ = ["Cox", "DiscreteHazard"]
+__all__ = [
+    "BetaDiscreteWeibull",
+    "BetaGeoBetaBinomial",
+    "BetaGeoNBD",
+    "Cox",
+    "DiscreteHazard",
+    "GammaGamma",
+    "ModifiedBetaGeoNBD",
+    "ParetoNBD",
+    "ShiftedBetaGeometric",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -54,12 +54,16 @@ class BetaGeoBetaBinomial(Model):
 
     names: ClassVar[tuple[str, ...]] = ("alpha", "beta", "gamma", "delta")
     edges: ClassVar[tuple[Edge, ...]] = (
-        Edge("gamma", 1e-12, "nobody is seen to have stopped; everybody stays (beta-binomial)", ("delta",)),
+        Edge("gamma", 1e-12, "nobody is seen to have stopped; everybody stays (beta-binomial)", (("delta", 1.0),)),
         Edge("beta", 1e7, "customers do not differ in the chance to buy at an opportunity; it is one for all"),
         Edge("delta", 1e7, "customers do not differ in the chance to stop; it is one for all"),
-        Edge("beta", 1e-12, "everybody buys at every opportunity until the stop", ("alpha",)),
+        Edge("beta", 1e-12, "everybody buys at every opportunity until the stop", (("alpha", 1.0),)),
     )
 
+    alpha_: float
+    beta_: float
+    gamma_: float
+    delta_: float
     histories_: Histories
 
     def fit(
@@ -83,8 +87,8 @@ class BetaGeoBetaBinomial(Model):
 
     def _objective(self, data: Histories) -> Objective:
         """Log-likelihood with gradient and Hessian: each history is a sum over when the customer may have stopped."""
-        x, last, n, weight = data.columns
-        x, last, n = (part.astype(np.int64) for part in (x, last, n))
+        weight = data.weight
+        x, last, n = (part.astype(np.int64) for part in (data.frequency, data.recency, data.age))
         choices = n - last + 1
         row = np.repeat(np.arange(len(x)), choices)
         first_of = np.cumsum(choices) - choices

@@ -29,7 +29,9 @@ _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 _ALIKE = Edge(
     "r", 1e7, "customers do not differ in how often they buy; purchases of those who are still here are Poisson"
 )
-_STAY = Edge("a", 1e-12, "nobody is seen to have stopped; everybody goes on buying (NBD without leaving)", ("b",))
+_STAY = Edge(
+    "a", 1e-12, "nobody is seen to have stopped; everybody goes on buying (NBD without leaving)", (("b", 1.0),)
+)
 _SAME = Edge("b", 1e7, "customers do not differ in the chance to stop after a purchase; it is one probability for all")
 
 
@@ -47,12 +49,17 @@ class BetaGeoNBD(PurchaseModel):
     [1.226]
     """
 
+    r_: float
+    alpha_: float
+    a_: float
+    b_: float
+
     names: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")
     edges: ClassVar[tuple[Edge, ...]] = (
         _STAY,
         _ALIKE,
         _SAME,
-        Edge("b", 1e-12, "everybody who bought again stopped with that purchase", ("a",)),
+        Edge("b", 1e-12, "everybody who bought again stopped with that purchase", (("a", 1.0),)),
     )
     # Whether a coin is tossed after the first purchase, too.
     _coins_before: ClassVar[int] = 0
@@ -161,8 +168,8 @@ class BetaGeoNBD(PurchaseModel):
         reach = np.log1p(40 / (discount * scale))
         v = _NODES * reach
         t = scale * np.expm1(v)
-        rate = shape * special.hyp2f1(shape + 1, a, a + coins, -np.expm1(v))
-        return np.asarray((rate * np.exp(v - discount * t) * reach) @ _WEIGHTS)
+        rate = rate_of_the_alive(t, shape, scale, a, coins)
+        return np.asarray((rate * (scale + t) * np.exp(-discount * t) * reach) @ _WEIGHTS)
 
     def _mass(self, n: int, t: Real) -> Real:
         r, alpha, a, b = self.parameters_.values()
@@ -198,25 +205,42 @@ class ModifiedBetaGeoNBD(BetaGeoNBD):
     _coins_before: ClassVar[int] = 1
 
 
+# Beyond these sizes customers hardly differ, and the limit is taken: one chance to stop, one rate of buying, for all.
+_ONE_CHANCE, _ONE_RATE = 1e6, 1e6
+
+
 def purchases_of_the_alive(t: Real, r: Real | float, alpha: Real | float, a: float, b: Real | float) -> Real:
     """Purchases within t of somebody alive now with lambda ~ Gamma(r, alpha) and p ~ Beta(a, b).
 
     (a + b - 1) / (a - 1) (1 - (1 + t / alpha)^(1 - a) 2F1(a - 1, a + b - 1 - r; a + b - 1; t / (alpha + t))): Fader,
     Hardie & Lee's formula after Euler's transformation, so that nothing grows with r and b. Near its removable poles
-    at a = 1 and a + b = 1 the rate of purchases is integrated instead.
+    at a = 1 and a + b = 1, and for rates that hardly differ, the rate of purchases is integrated instead.
     """
     t, r, alpha, b = np.broadcast_arrays(t, r, alpha, b)
     c = a + b - 1
-    poles = (abs(a - 1) < 1e-3) | (abs(c) < 1e-3)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    same = a + b > _ONE_CHANCE
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         power = np.exp((1 - a) * np.log1p(t / alpha))
         found = c / (a - 1) * (1 - power * special.hyp2f1(a - 1, c - r, c, t / (alpha + t)))
-    poles = poles | ~np.isfinite(found)
-    if poles.any():
-        found = np.array(found)
-        r, alpha, b = (part[poles][:, None] for part in (r, alpha, b))
-        reach = np.log1p(t[poles][:, None] / alpha)
+        chance = a / (a + b)
+        found = np.where(same, -np.expm1(-r * np.log1p(chance * t / alpha)) / chance, found)
+    other = ~same & ((abs(a - 1) < 1e-3) | (abs(c) < 1e-3) | (r > _ONE_RATE) | ~np.isfinite(found))
+    if other.any():
+        r, alpha, b = (part[other][:, None] for part in (r, alpha, b))
+        # Purchases soon thin out: the nodes crowd where they are, at any age.
+        slow = alpha / r
+        reach = np.log1p(t[other][:, None] / slow)
         v = _NODES * reach
-        rate = r * special.hyp2f1(r + 1, a, a + b, -np.expm1(v))
-        found[poles] = (rate * np.exp(v) * reach) @ _WEIGHTS
+        now = slow * np.expm1(v)
+        found[other] = (rate_of_the_alive(now, r, alpha, a, b) * (slow + now) * reach) @ _WEIGHTS
     return np.asarray(found)
+
+
+def rate_of_the_alive(t: Real, r: Real | float, alpha: Real | float, a: float, b: Real | float) -> Real:
+    """Purchases per unit of time, at t from now, of somebody alive now: the mean of lambda exp(-lambda p t)."""
+    t, r, alpha, b = np.broadcast_arrays(t, r, alpha, b)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = r / alpha * special.hyp2f1(r + 1, a, a + b, -t / alpha)
+        found = np.where(r > _ONE_RATE, r / alpha * special.hyp1f1(a, a + b, -r / alpha * t), found)
+        one = r / alpha * np.exp(-(r + 1) * np.log1p(a / (a + b) * t / alpha))
+    return np.asarray(np.where(a + b > _ONE_CHANCE, one, found))

@@ -163,7 +163,7 @@ class Histories:
             key = key[first]
         else:
             key, place = np.unique(key, return_inverse=True)
-            total = np.bincount(place, weight)
+            total = np.asarray(np.bincount(place, weight), dtype=np.float64)
         rest, x_code = np.divmod(key, many_tx)
         t_code, x_count = np.divmod(rest, many_x)
         return cls(
@@ -202,7 +202,7 @@ class Histories:
     @cached_property
     def by_frequency(self) -> Real:
         """For 0, 1, ... repeat purchases: how many customers."""
-        return np.bincount(self.frequency.astype(np.int64), self.weight)
+        return np.asarray(np.bincount(self.frequency.astype(np.int64), self.weight), dtype=np.float64)
 
     @cached_property
     def by_age(self) -> tuple[Real, Real, Real]:
@@ -210,7 +210,9 @@ class Histories:
         first = np.flatnonzero(np.diff(self.age, prepend=-1.0))
         if len(first) > 1 and (np.diff(self.age) < 0).any():  # not grouped: in no order
             ages, place = np.unique(self.age, return_inverse=True)
-            return ages, np.bincount(place, self.weight), np.bincount(place, self.weight * self.frequency)
+            sums = (np.bincount(place, part) for part in (self.weight, self.weight * self.frequency))
+            customers, purchases = (np.asarray(part, dtype=np.float64) for part in sums)
+            return ages, customers, purchases
         return (
             self.age[first],
             np.add.reduceat(self.weight, first),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -32,8 +32,8 @@ _GAIN = 1e-9
 _STEPS = 200
 # No step goes further than this on the scale of logarithms.
 _STRIDE = 2.0
-# Beyond exp(60) of where it began a parameter has run away.
-_FAR = 60.0
+# Beyond exp(20) of where it began a parameter has run away.
+_FAR = 20.0
 # An interval that spans more than exp(4 * 1.96) each way says that the data do not hold the parameter.
 _LOOSE = 4.0
 # A simpler model that loses less than this in log-likelihood is as good.
@@ -50,13 +50,13 @@ class Note(NamedTuple):
 class Edge(NamedTuple):
     """A parameter at the end of its range, which is a simpler model: `value` stands for the limit, `text` names it.
 
-    At that end the likelihood no longer depends on the parameters in `drops`; they stay where they were.
+    At that end the likelihood no longer depends on the parameters in `drops`; they are set to the values given there.
     """
 
     parameter: str
     value: float
     text: str
-    drops: tuple[str, ...] = ()
+    drops: tuple[tuple[str, float], ...] = ()
 
 
 class Optimum(NamedTuple):
@@ -254,7 +254,7 @@ class Model:
             )
         if small_base(n):
             notes.append(
-                Note("few", f"{n:,.0f} customers are few for a model of how customers differ; expect wide errors")
+                Note("few", f"so few customers ({n:,.0f}) tell little about how customers differ; expect wide errors")
             )
         self.log_likelihood_, self.converged_, self.n_ = best.value, best.converged, n
         self.notes_ = tuple(notes)
@@ -283,14 +283,15 @@ class Model:
             tried = [(top, edge) for top, edge in tried if top.value >= best.value - _AS_GOOD]
             if not tried:
                 break
-            top, edge = max(tried, key=lambda pair: (pair[0].converged, pair[0].value))
+            # The simplest of them: whatever drops most parameters.
+            top, edge = max(tried, key=lambda pair: (len(pair[1].drops), pair[0].converged, pair[0].value))
             best, free = top, self._without(free, edge)
             notes.append(Note("edge", edge.text))
         return best, free, notes
 
     def _without(self, free: NDArray[np.bool_], edge: Edge) -> NDArray[np.bool_]:
         """What is still free with one parameter at its edge."""
-        return free & ~np.isin(self.names, (edge.parameter, *edge.drops))
+        return free & ~np.isin(self.names, (edge.parameter, *(name for name, _ in edge.drops)))
 
     def _towards(self, at: Real, edge: Edge, units: dict[str, float]) -> list[Real]:
         """Where to begin with one parameter at its edge: the others as they were, and moved along with it."""
@@ -298,8 +299,10 @@ class Model:
         alone = at.copy()
         alone[place] = math.log(edge.value * units.get(edge.parameter, 1.0))
         shift = alone[place] - at[place]
+        for name, value in edge.drops:
+            alone[self.names.index(name)] = math.log(value * units.get(name, 1.0))
         begins = [alone]
-        for partner, sign in self._partners(edge.parameter).items():
+        for partner, sign in self._partners(edge.parameter).items() if not edge.drops else ():
             along = alone.copy()
             along[self.names.index(partner)] += sign * shift
             begins.append(along)
@@ -312,10 +315,6 @@ class Model:
     def _draw(self, seed: int) -> np.random.Generator:
         self._fitted()
         return np.random.default_rng(seed)
-
-    def plot(self, language: str = "en", **options: Any) -> Any:
-        """What was seen beside what the model expects, as a chart (altair); only after `fit`."""
-        raise BadInput(f"{type(self).__name__} has no picture")
 
 
 def chain(gradient: Real, hessian: Real, values: Real) -> tuple[Real, Real]:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from tenure.predict.histories import Histories
     from tenure.predict.likelihood import Objective, Real
 
-# With w uniform on (0, 1), the density of the time since the last purchase is (1 - w)^(_FALL - 1) times a smooth factor.
+# With w uniform on (0, 1), the density of the time since the last purchase is (1 - w)^(_FALL - 1), times
+# a smooth factor.
 _FALL = 4.0
 # How many rows at once: their nodes fit the processor's cache.
 _CHUNK = 2_048
@@ -74,9 +75,19 @@ class ParetoNBD(PurchaseModel):
     [0.8652, 0.2899]
     """
 
+    r_: float
+    alpha_: float
+    s_: float
+    beta_: float
+
     names: ClassVar[tuple[str, ...]] = ("r", "alpha", "s", "beta")
     edges: ClassVar[tuple[Edge, ...]] = (
-        Edge("s", 1e-12, "nobody is seen to have stopped; everybody goes on buying (NBD without leaving)", ("beta",)),
+        Edge(
+            "s",
+            1e-12,
+            "nobody is seen to have stopped; everybody goes on buying (NBD without leaving)",
+            (("beta", 1.0),),
+        ),
         Edge("r", 1e7, "customers do not differ in how often they buy; purchases of those still here are Poisson"),
         Edge("s", 1e7, "customers do not differ in how soon they stop; their lives are exponential"),
     )
@@ -181,7 +192,7 @@ class ParetoNBD(PurchaseModel):
 
 
 def time_alive(t: Real, s: float, beta: Real | float) -> Real:
-    """How much of the next t somebody alive now is expected to be a customer for, his rate of stopping Gamma(s, beta)."""
+    """How much of the next t somebody alive now will be a customer for, if his rate of stopping is Gamma(s, beta)."""
     span = np.log1p(t / beta)
     if abs(s - 1) < 1e-9:
         return np.asarray(beta * span)

@@ -95,7 +95,7 @@ class PurchaseModel(Model):
         return float(each.sum() if weights is None else each @ column(weights, "weights", len(each)))
 
     def probability_of_purchases(self, n: int, t: ArrayLike) -> NDArray[np.float64]:
-        """The probability that somebody who just bought for the first time makes exactly n repeat purchases within t."""
+        """The probability that somebody new makes exactly n repeat purchases within t of the first one."""
         self._fitted()
         if n < 0 or n != int(n):
             raise BadInput(f"n is {n!r}; it counts purchases, so write 0, 1, 2 ...")

@@ -44,6 +44,8 @@ class Renewals(NamedTuple):
 class RetentionCurve(Model):
     """What sBG and BdW share; they differ in the curve."""
 
+    alpha_: float
+    beta_: float
     at_risk_: Real
     lost_: Real
 
@@ -76,7 +78,7 @@ class RetentionCurve(Model):
             raise BadInput(f"{most:,} periods; renewals are counted, not days: hand in renewals")
         ended = np.bincount(t.astype(np.int64), w, minlength=most + 1)
         began = np.bincount(since.astype(np.int64), w, minlength=most + 1)
-        lost = np.bincount(t.astype(np.int64), w * gone, minlength=most + 1)[1:]
+        lost = np.asarray(np.bincount(t.astype(np.int64), w * gone, minlength=most + 1)[1:], dtype=np.float64)
         # At the t-th renewal stand those who began before it and have not ended before it.
         at_risk = (np.cumsum(began) - np.concatenate([[0.0], np.cumsum(ended)[:-1]]))[1:] - began[1:]
         return self._from_counts(at_risk, lost, float(w.sum()))
@@ -101,7 +103,7 @@ class RetentionCurve(Model):
             raise CannotFit("nobody has come up for a renewal; fit again when some have")
         self.at_risk_, self.lost_ = at_risk, lost
         # Shares of a person and rounding leave counts like 1e-13; they are nobody.
-        t, n, d = np.flatnonzero(seen) + 1.0, at_risk[seen], np.minimum(lost[seen], at_risk[seen])
+        t, n, d = (np.flatnonzero(seen) + 1).astype(np.float64), at_risk[seen], np.minimum(lost[seen], at_risk[seen])
         rate = float(d.sum() / n.sum())
         mean = min(max(rate, 1e-4), 1 - 1e-4)
         self._settle(self._objective(t, n, d), self._starts(mean), customers)
@@ -205,8 +207,8 @@ class RetentionCurve(Model):
 
 
 _ONE_RATE = "customers do not differ in the chance to leave; {}"
-_NOBODY = Edge("alpha", 1e-12, "nobody left; the curve stays at 1", ("beta",))
-_AT_ONCE = Edge("beta", 1e-12, "everybody left at the first renewal", ("alpha",))
+_NOBODY = Edge("alpha", 1e-12, "nobody left; the curve stays at 1", (("beta", 1.0),))
+_AT_ONCE = Edge("beta", 1e-12, "everybody left at the first renewal", (("alpha", 1.0),))
 
 
 class ShiftedBetaGeometric(RetentionCurve):
@@ -267,16 +269,18 @@ class BetaDiscreteWeibull(RetentionCurve):
     BetaDiscreteWeibull(alpha=0.2592, beta=1.722, c=1.584)
     """
 
+    c_: float
+
     names: ClassVar[tuple[str, ...]] = ("alpha", "beta", "c")
     edges: ClassVar[tuple[Edge, ...]] = (
-        _NOBODY._replace(drops=("beta", "c")),
+        _NOBODY._replace(drops=(("beta", 1.0), ("c", 1.0))),
         Edge(
             "c",
             1.0,
             "the data do not tell how one customer's chance to leave changes with age; it is taken as fixed (sBG)",
         ),
         Edge("beta", 1e5, _ONE_RATE.format("all follow one discrete Weibull curve")),
-        _AT_ONCE._replace(drops=("alpha", "c")),
+        _AT_ONCE._replace(drops=(("alpha", 1.0), ("c", 1.0))),
     )
 
     def _starts(self, rate: float) -> Sequence[Real]:
