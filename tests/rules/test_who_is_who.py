@@ -434,3 +434,132 @@ def test_ravenstacks_usage_comes_to_its_customers_by_subscription_alone(
     assert told[0] == told[1] and len(told[0]) > 400
     shop.close()
     alone.close()
+
+
+# --- people behind customers ------------------------------------------------------------------------------------------
+
+
+def staffed() -> Facts:
+    """Ann pays for 10 seats and an add-on of 50 on the same subscription, Ben for 4, Cy for none that is told."""
+    facts = Facts()
+    facts.state("2025-01-10", customer="ann", subscription="s1", item="seats", quantity=10)
+    facts.state("2025-01-10", customer="ann", subscription="s1", item="storage", quantity=50, is_metered=True)
+    facts.state("2025-01-10", customer="ann", subscription="s1", item="support", quantity=1, amount_minor=2_000)
+    facts.state("2025-01-10", customer="ben", subscription="s2", quantity=6)
+    facts.state("2025-03-05", customer="ben", subscription="s2", quantity=4)  # at the same price
+    facts.state("2025-01-10", customer="cy", subscription="s3", quantity=None)
+    facts.contact("a1", "2025-01-10", customer="ann", role="champion", left_at="2025-03-20")
+    facts.contact("a2", "2025-01-10", customer="ann")
+    facts.contact("a3", "2025-04-02", customer="ann", role="Champion")
+    facts.contact("b1", "2025-01-10", customer="ben", role="champion", left_at="2025-02-10")
+    facts.contact("b2", "2025-01-10", customer="ben", left_at="2025-04-01")
+    facts.contact("c1", "2025-01-10", customer="cy", role="admin")
+    return facts
+
+
+PEOPLE = ("seats_paid", "seats_used", "seat_utilization", "champions_left", "customers_without_champion")
+
+
+def test_seats_and_champions_by_hand(company: Company) -> None:
+    shop = company(staffed())
+    # January: 10 + 6 seats; a1, a2 and b1, b2 are there; both champions too.
+    assert shop.values("2025-01", *PEOPLE) == [16, 4, Fraction(4, 16), 0, 0]
+    # March: 10 + 4; a1 left on the 20th, b1 in February; b2 leaves as April begins. Nobody champions Ann or Ben.
+    assert shop.values("2025-03", *PEOPLE) == [14, 2, Fraction(2, 14), 1, 2]
+    # April: a2 and a3, and nobody of Ben's.
+    assert shop.values("2025-04", *PEOPLE) == [14, 2, Fraction(2, 14), 0, 1]
+
+
+def test_people_of_a_number_are_listed_by_customer(company: Company) -> None:
+    shop = company(staffed())
+    answer = shop.workspace.metrics(*PEOPLE, since="2025-03", known_on=shop.known_on)
+    listed = [
+        (r["metric"], r["customer_id"], r["amount"], r["base"], r["what"]) for r in answer.customers().to_pylist()
+    ]
+    assert listed == [
+        ("seats_paid", "ann", 10, None, "seats"),
+        ("seats_paid", "ben", 4, None, "seats"),
+        ("seats_used", "ann", 1, None, "1 of 10 seats used"),
+        ("seats_used", "ben", 1, None, "1 of 4 seats used"),
+        ("seat_utilization", "ann", 1, 10, "1 of 10 seats used"),
+        ("seat_utilization", "ben", 1, 4, "1 of 4 seats used"),
+        ("champions_left", "ann", 1, None, "champion left"),
+        ("customers_without_champion", "ann", 1, None, "champion left"),
+        ("customers_without_champion", "ben", 1, None, "champion left"),
+    ]
+
+
+def test_where_usage_names_people_seats_are_used_by_who_used_it_within_thirty_days(company: Company) -> None:
+    facts = staffed()
+    facts.identity("product", "ws-ann", "ann")
+    for number, (day, person) in enumerate(
+        [
+            ("2025-01-15", "a1"),
+            ("2025-03-01 23:59", "a2"),
+            ("2025-03-02", "a1"),
+            ("2025-03-30", "a1"),
+            ("2025-03-31", "x"),
+        ]
+    ):
+        facts.use(f"u{number}", day, customer="ws-ann", contact=person)
+    facts.use("u9", "2025-03-31", subscription="s3", contact="c1")  # Cy's, whose seats nobody told
+    shop = company(facts)
+    assert shop.values("2025-03", "seats_used", "seat_utilization") == [2, Fraction(2, 14)]
+    row = shop.row("seats_used", "2025-01")
+    assert (row["value"], row["reason"]) == (
+        None, "usage is known from 2025-01-15 on, and seats used need 30 days of it",
+    )  # fmt: skip
+
+
+def test_seats_by_segment_and_by_account(company: Company) -> None:
+    facts = staffed()
+    facts.customer("ann", channel="ads")
+    facts.customer("ben", channel="ads", parent_id="ann")
+    facts.customer("cy", channel="fairs")
+    shop = company(facts)
+    assert shop.by("channel", "seats_paid", "2025-03") == {"ads": 14, "fairs": 0}
+    answer = shop.workspace.metrics(
+        "seats_paid", "champions_left", since="2025-02", known_on=shop.known_on, grain="account"
+    )
+    assert [(row["customer_id"], row["amount"]) for row in answer.customers().to_pylist()] == [("ann", 16), ("ann", 1)]
+    row = shop.rows(("seats_used",), "2025-03", by=("quantity",))[0]
+    assert (row["value"], row["reason"]) == (None, "people belong to customers and are not told by quantity")
+
+
+@pytest.mark.parametrize(
+    ("quantity", "reason"),
+    [
+        (None, "no subscription tells how many seats it has"),
+        (1, "every subscription has one seat: nothing is priced by seat"),
+    ],
+)
+def test_where_nothing_is_priced_by_seat_there_are_no_seats(
+    company: Company, quantity: int | None, reason: str
+) -> None:
+    facts = Facts()
+    facts.state("2025-01-10", quantity=quantity)
+    shop = company(facts)
+    told = {row["metric"]: (row["value"], row["reason"]) for row in shop.rows(PEOPLE, "2025-02")}
+    assert told["seats_paid"] == told["seat_utilization"] == (None, reason)
+    assert told["champions_left"] == (None, "no contacts are loaded (`tenure load contacts FILE`)")
+
+
+def test_the_interval_of_seat_utilization_is_that_of_a_bootstrap_over_customers(company: Company) -> None:
+    import numpy as np
+
+    rng = np.random.default_rng(3)
+    facts = Facts()
+    paid, used = rng.integers(2, 40, 60), []
+    for number, seats in enumerate(paid.tolist()):
+        facts.state("2025-01-10", customer=f"c{number}", quantity=seats)
+        used.append(int(rng.binomial(seats, 0.7)))
+        for person in range(used[-1]):
+            facts.contact(f"p{number}-{person}", "2025-01-10", customer=f"c{number}")
+    row = company(facts).row("seat_utilization", "2025-02")
+    assert row["numerator"] == sum(used) and row["denominator"] == paid.sum() and row["n"] == 60
+    picks = rng.integers(0, 60, (4_000, 60))
+    again = np.array(used)[picks].sum(axis=1) / paid[picks].sum(axis=1)
+    low, high = np.quantile(again, [0.025, 0.975])
+    # One imaginary customer widens it a little; see kernel.stats.ratio_interval.
+    assert row["low"] < low < row["value"] < high < row["high"]
+    assert row["high"] - row["low"] < 2.5 * (high - low)

@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 
 # Fourteen customers to whom everything happens that a subscription can do.
 SUBSCRIPTIONS = """\
-subscription_id,customer_id,plan_id,amount,currency,interval,status,started_at,ended_at,cancel_actor,cancel_reason
-s01,Ann,basic,20,USD,month,,2025-01-10,,,
-s02,Ben,pro,50,USD,month,,2025-01-15,2026-05-01,,
-s02,Ben,team,80,USD,month,,2026-05-01,,,
-s03,Chai,pro,50,USD,month,,2025-02-01,2026-06-10,customer,too_expensive
-s04,Dana,team,100,USD,month,,2025-02-03,2026-04-16,,
-s04,Dana,team,60,USD,month,,2026-04-16,,,
-s05,Eve,team,1200,USD,year,,2025-03-01,,,
-s06,Finn,basic,20,EUR,month,,2025-03-07,,,
-s07,Gan,basic,20,USD,month,,2025-04-02,2026-04-20,dunning,
-s08,Hugo,pro,50,USD,month,,2025-05-05,2025-07-10,customer,not_used
-s09,Hugo,pro,50,USD,month,,2026-05-12,,,
-s10,Iris,pro,50,USD,month,,2025-06-01,2026-04-08,,
-s10,Iris,pro,50,USD,month,paused,2026-04-08,2026-06-08,,
-s10,Iris,pro,50,USD,month,,2026-06-08,,,
-s11,Joon,basic,20,USD,month,,2026-04-11,,,
-s12,Kim,pro,50,EUR,month,,2026-05-20,2026-06-28,,
-s13,Lek,team,100,USD,month,,2026-06-15,,,
-s14,Mona,basic,20,USD,month,,2025-07-01,2026-06-17,business,
+subscription_id,customer_id,plan_id,amount,currency,interval,status,started_at,ended_at,cancel_actor,cancel_reason,quantity
+s01,Ann,basic,20,USD,month,,2025-01-10,,,,
+s02,Ben,pro,50,USD,month,,2025-01-15,2026-05-01,,,
+s02,Ben,team,80,USD,month,,2026-05-01,,,,
+s03,Chai,pro,50,USD,month,,2025-02-01,2026-06-10,customer,too_expensive,
+s04,Dana,team,100,USD,month,,2025-02-03,2026-04-16,,,5
+s04,Dana,team,60,USD,month,,2026-04-16,,,,3
+s05,Eve,team,1200,USD,year,,2025-03-01,,,,6
+s06,Finn,basic,20,EUR,month,,2025-03-07,,,,
+s07,Gan,basic,20,USD,month,,2025-04-02,2026-04-20,dunning,,
+s08,Hugo,pro,50,USD,month,,2025-05-05,2025-07-10,customer,not_used,
+s09,Hugo,pro,50,USD,month,,2026-05-12,,,,
+s10,Iris,pro,50,USD,month,,2025-06-01,2026-04-08,,,
+s10,Iris,pro,50,USD,month,paused,2026-04-08,2026-06-08,,,
+s10,Iris,pro,50,USD,month,,2026-06-08,,,,
+s11,Joon,basic,20,USD,month,,2026-04-11,,,,
+s12,Kim,pro,50,EUR,month,,2026-05-20,2026-06-28,,,
+s13,Lek,team,100,USD,month,,2026-06-15,,,,5
+s14,Mona,basic,20,USD,month,,2025-07-01,2026-06-17,business,,
 """
 RATES = """\
 day,currency,per_usd
@@ -98,6 +98,16 @@ o15,Otto,2026-06-05,30,USD
 o16,Tess,2026-06-20,90,USD
 o17,Rosa,2026-06-30,70,USD
 """
+CONTACTS = """\
+contact_id,customer_id,role,joined_at,left_at
+Dao,Dana,champion,2025-02-03,2026-05-11
+Dirk,Dana,user,2025-02-03,
+Ewa,Eve,champion,2025-03-01,
+Eli,Eve,user,2025-03-10,
+Emma,Eve,user,2025-03-10,2026-06-20
+Esra,Eve,admin,2026-04-22,
+Lina,Lek,champion,2026-06-15,
+"""
 SINCE, UNTIL = "2026-04", "2026-06"
 
 # The catalogue in the order in which one asks; what is in no group is listed at the end.
@@ -121,6 +131,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "What is a customer worth, and what does winning one cost?": (
         "ltv", "ltv_simple", "ltv_revenue", "ltv_six_months", "ltv_arrears", "ltv_discounted", "cac", "cac_payback",
         "cac_payback_churn_adjusted", "ltv_to_cac", "ltv_simple_to_cac",
+    ),
+    "Who is there, behind the customers?": (
+        "seats_paid", "seats_used", "seat_utilization", "champions_left", "customers_without_champion",
     ),
     "What do they pay for what they use?": (
         "usage_run_rate", "usage_change", "usage_credits", "usage_nrr", "usage_customers", "usage_customers_churned",
@@ -152,7 +165,9 @@ _EFFECTIVE = "95 %, Wilson at the effective number of customers, (sum of m)² / 
 _RATIO = "95 %, the linearised ratio of sums over those who paid at the start: what a bootstrap of them tends to"
 _MEAN_LIFE = "95 %, of the restricted mean (Klein & Moeschberger): how long they stay is estimated, arpa is counted"
 _OF_CHURN = "95 %, from the two ends of the churn rate's (Wilson): arpa is counted"
+_OF_SEATS = "95 %, the linearised ratio of sums over those who pay for seats: what a bootstrap of them tends to"
 INTERVALS = {
+    "seat_utilization": _OF_SEATS,
     "customer_churn_rate": _WILSON,
     "customer_churn_rate_monthly": f"{_WILSON}; its two ends are converted like the rate",
     "customer_churn_rate_annual": f"{_WILSON}; its two ends are converted like the rate",
@@ -251,6 +266,7 @@ def example(folder: Path) -> Workspace:
         ("rates", RATES),
         ("spend", SPEND),
         ("invoice_lines", USAGE_LINES),
+        ("contacts", CONTACTS),
         ("orders", ORDERS),
     ):
         file = folder / f"{table}.csv"
@@ -432,6 +448,13 @@ def index_page() -> str:
         USAGE_LINES.rstrip("\n"),
         "```",
         "",
+        "And these are the people behind those who pay by the seat:",
+        "",
+        "<!-- file: contacts.csv -->",
+        "```csv",
+        CONTACTS.rstrip("\n"),
+        "```",
+        "",
         "And these were bought without a contract, some by customers who have one as well:",
         "",
         "<!-- file: orders.csv -->",
@@ -449,6 +472,8 @@ def index_page() -> str:
         "$ tenure -w shop load spend spend.csv",
         "...",
         "$ tenure -w shop load invoice_lines invoice_lines.csv",
+        "...",
+        "$ tenure -w shop load contacts contacts.csv",
         "...",
         "$ tenure -w shop load orders orders.csv",
         "...",

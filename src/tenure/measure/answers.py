@@ -268,7 +268,7 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
         renewals=any(metric.opens == "due" for metric in wanted),
     )
     made_of = {need for metric in wanted for need in metric.needs}
-    if needs := made_of - {"renewals", "committed"}:
+    if needs := made_of - {"renewals", "committed", "orders", "people"}:
         from tenure.measure.lifetime_value import fill
 
         fill(facts, definition, there, question.assumed, needs, question.currency)
@@ -283,6 +283,10 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
     used: list[str] = []
     if any(metric.line in ("usage", "total") for metric in wanted):
         from tenure.measure.usage_revenue import fill as fill_usage
+    if "people" in made_of:
+        from tenure.measure.seats import fill as fill_people
+
+        fill_people(there, facts, definition, question.currency)
 
         used = fill_usage(facts, definition, there, question.currency, wanted)
     if bought and has_orders(facts):

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from tenure.measure.buyers import BuyerFigures
     from tenure.measure.committed import Committed
     from tenure.measure.renewal_book import RenewalFigures
+    from tenure.measure.seats import PeopleFigures
     from tenure.measure.usage_revenue import UsageFigures
 
 MOVEMENTS = "docs/explanation/movements.md"
 USAGE = "docs/how-to/usage-priced-revenue.md"
+WHO = "docs/how-to/who-is-who.md"
 WORTH = "docs/how-to/what-churn-costs.md"
 RENEWALS = "docs/how-to/renewals.md"
 BUYERS = "docs/how-to/customers-without-a-contract.md"
@@ -581,6 +583,32 @@ def _promised(get: Callable[[Figures, Committed], int]) -> Callable[[Figures], V
         return _amount(get(f, f.committed), f)
 
     return compute
+
+
+# ----------------------------------------------------------------------------------------- people behind customers
+
+_NO_PEOPLE = "people were not looked at"
+
+
+def _people(get: Callable[[PeopleFigures], int], reason: str) -> Callable[[Figures], Value]:
+    """How many seats, champions or customers."""
+
+    def compute(f: Figures) -> Value:
+        why = _NO_PEOPLE if f.people is None else getattr(f.people, reason)
+        return Value(None, reason=why) if why or f.people is None else Value(Fraction(get(f.people)))
+
+    return compute
+
+
+def _seat_utilization(f: Figures) -> Value:
+    if f.people is None or f.people.no_use:
+        return Value(None, reason=_NO_PEOPLE if f.people is None else f.people.no_use)
+    used, paid, n = Fraction(f.people.used), Fraction(f.people.paid), f.people.seated
+    if not paid:
+        return Value(None, numerator=used, denominator=paid, n=0, reason="nobody pays for seats")
+    _, low, high = f.people.utilization()
+    small = f"small base: {n} customers with seats (under {stats.SMALL_BASE})" if stats.small_base(n) else ""
+    return Value(used / paid, low, high, used, paid, n, small)
 
 
 def _m(
@@ -1599,6 +1627,71 @@ _METRICS = (
         BUYERS,
         line="orders",
         needs=("orders",),
+    ),
+    _m(
+        "seats_paid",
+        "Seats paid",
+        "For how many seats do customers pay?",
+        "count",
+        "state",
+        "largest quantity of each subscription's items with MRR > 0, not metered, summed",
+        _people(lambda p: p.paid, "no_seats"),
+        "higher",
+        "people:paid",
+        WHO,
+        needs=("people",),
+    ),
+    _m(
+        "seats_used",
+        "Seats used",
+        "How many people of theirs use it?",
+        "count",
+        "state",
+        "of customers with seats: different contacts in usage of the last 30 days; without such usage, contacts there",
+        _people(lambda p: p.used, "no_use"),
+        "higher",
+        "people:used",
+        WHO,
+        needs=("people",),
+    ),
+    _m(
+        "seat_utilization",
+        "Seat utilization",
+        "Which share of the seats they pay for do they use?",
+        "rate",
+        "state",
+        "seats_used / seats_paid",
+        _seat_utilization,
+        "higher",
+        "people:utilization",
+        WHO,
+        needs=("people",),
+    ),
+    _m(
+        "champions_left",
+        "Champions who left",
+        "How many of those who wanted us at our customers left them?",
+        "count",
+        "flow",
+        "contacts of role champion with left_at in the period, of customers at its start",
+        _people(lambda p: p.left, "no_champions"),
+        "lower",
+        "people:left",
+        WHO,
+        needs=("people",),
+    ),
+    _m(
+        "customers_without_champion",
+        "Customers whose champions left",
+        "How many customers have nobody left who wanted us?",
+        "count",
+        "state",
+        "customers at the period's end that had contacts of role champion, all of whom have left",
+        _people(lambda p: p.without, "no_champions"),
+        "lower",
+        "people:without",
+        WHO,
+        needs=("people",),
     ),
 )
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tenure.measure.buyers import BuyerFigures
     from tenure.measure.committed import Committed
     from tenure.measure.renewal_book import RenewalFigures
+    from tenure.measure.seats import PeopleFigures
     from tenure.measure.usage_revenue import UsageFigures
 
 CHURNED = tuple(f"churned_{name}" for name in ("voluntary", "involuntary", "dispute", "fraud", "business", "unknown"))
@@ -92,6 +93,7 @@ class Figures:
     buyers: BuyerFigures | None = None  # who bought without a contract; None where no orders were looked at
     renewals: RenewalFigures | None = None  # what came due and what became of it; None where it was not looked at
     committed: Committed | None = None  # what is signed and what is leaving; None where it was not looked at
+    people: PeopleFigures | None = None  # seats and champions; None where they were not looked at
     worth: Worth = field(default_factory=Worth)  # what lifetime value and acquisition are made of, where asked for
 
     def flow(self, kind: str) -> int:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tenure.measure.committed import Promise
     from tenure.measure.renewal_book import Renewal
     from tenure.measure.buyers import BuyersBook
+    from tenure.measure.seats import SeatBook
     from tenure.measure.usage_revenue import UsageBook
 
 # Decimals of a major unit to which converted amounts are told; sums of millions of them still round to the figure.
@@ -190,6 +191,14 @@ class Moved:
     kind: str
     amount: int
     ts: int
+
+    @cached_property
+    def seats(self) -> SeatBook:
+        """Who sits on the seats in the periods asked for."""
+        from tenure.measure.seats import SeatBook
+
+        currency = self.question.currency or (self.known[0] if len(self.known) == 1 else None)
+        return SeatBook(self.facts, self.definition, self.asked, self.segment, currency)
 
 
 class Opening:
@@ -668,6 +677,10 @@ _GONE = ("churn", "contraction", "pause")
 _LEFT = tuple(f"churned_{name}" for name in states.ACTOR_NAMES.values())
 _OTHER = ("churned_dispute", "churned_fraud", "churned_business")
 
+    if metric.opens.startswith("people:"):
+        from tenure.measure.seat_openings import recipe_of_people
+
+        return recipe_of_people(metric)
 # What a customer adds to each metric's numerator and denominator; for those not named, how the catalogue says it opens.
 RECIPES: dict[str, Callable[[Opening], Shares]] = {
     "arr": _balance(12),
