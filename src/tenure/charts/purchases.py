@@ -32,12 +32,12 @@ def seen_and_expected(
         "label:N",
         sort=labels,
         title=words.words(f"fit.{what}"),
-        axis=alt.Axis(labelAngle=-45 if what == "value" or narrow else 0, grid=False, labelOverlap=False),
+        axis=alt.Axis(labelAngle=-45 if what == "value" else 0, grid=False, labelOverlap=False),
         scale=alt.Scale(paddingInner=0.25, paddingOuter=0.15),
     )
 
     def up(field: str) -> alt.Y:
-        return alt.Y(field, title=words.words("fit.customers"), axis=alt.Axis(tickCount=5, format="~s"))
+        return alt.Y(field, title=words.words("fit.customers"), axis=alt.Axis(tickCount=5, format=",d"))
 
     scale = alt.Scale(domain=kinds, range=[look.KINDS["reactivation"], look.WARM])
     legend = alt.Legend(title=None, orient="top", symbolOpacity=1)

@@ -195,11 +195,13 @@ def rows_of_counts(seen: Real, expected: Sequence[float], customers: float) -> l
     """Rows of a chart: 0, 1, 2 ... and the last `and more`, seen and expected."""
     most = len(expected)
     rows = [
-        {"label": str(n), "seen": float(seen[n]) if n < len(seen) else 0.0, "expected": expected[n]}
+        {"label": str(n), "seen": float(seen[n]) if n < len(seen) else 0.0, "expected": float(expected[n])}
         for n in range(most)
     ]
-    rest = max(customers - float(sum(expected)), 0.0)
-    return [*rows, {"label": f"{most}+", "seen": float(seen[most:].sum()), "expected": rest}]
+    more, rest = float(seen[most:].sum()), max(customers - float(sum(expected)), 0.0)
+    if more == 0 and rest < 1e-6 * customers:
+        return rows
+    return [*rows, {"label": f"{most}+", "seen": more, "expected": rest}]
 
 
 def _times(t: ArrayLike) -> Real:
