@@ -477,17 +477,20 @@ class Workspace:
         known_on: str | datetime | None = None,
         engine: str | None = None,
         grain: str = "customer",
+        of: str | None = None,
     ) -> list[CohortTable]:
         """How much of each generation of customers is still there; see measure.cohorts.cohorts.
 
-        measure: customers or revenue; until: the last period (default: the last day of history), whole. Where there are
-        orders and no subscriptions: who of each generation buys again; see measure.orders.order_cohorts. grain: who is
-        one customer; see `facts`.
+        measure: customers or revenue; until: the last period (default: the last day of history), whole. of:
+        subscriptions, or orders (default where there are no subscriptions): who of each generation buys again; see
+        measure.orders.order_cohorts. grain: who is one customer; see `facts`.
         """
         from tenure.measure.cohorts import cohorts
         from tenure.measure.orders import has_orders, order_cohorts
         from tenure.measure.states import tables
 
+        if of not in (None, "subscriptions", "orders"):
+            raise BadInput(f"cohorts are of subscriptions or of orders, not of '{of}'")
         names = (by,) if isinstance(by, str) else tuple(by)
         reporting = currency or self.settings.currency
         reporting = None if reporting is None or reporting.lower() == "each" else reporting.upper()
@@ -497,7 +500,7 @@ class Workspace:
         def attempt() -> list[CohortTable]:
             facts = self.facts(known_on, engine, grain)
             asked: dict[str, Any] = {"measure": measure, "grain": period, "by": names, "currency": reporting}
-            if not tables(facts) and has_orders(facts):
+            if of == "orders" or (of is None and not tables(facts) and has_orders(facts)):
                 return order_cohorts(facts, until=None if until is None else whole_days(until)[1], **asked)
             return cohorts(facts, self.definition(), until=self._until(facts, until), **asked)
 
@@ -657,12 +660,13 @@ class Workspace:
         window: str | int | None = None,
         known_on: str | datetime | None = None,
         engine: str | None = None,
+        grain: str = "customer",
     ) -> list[Gaps]:
         """How long customers wait between purchases, and the inactivity window; see measure.purchase_gaps."""
         from tenure.measure.purchase_gaps import purchase_gaps
 
         names, days = (by,) if isinstance(by, str) else tuple(by), self.inactivity_days(window)
-        return self._again(lambda: purchase_gaps(self.facts(known_on, engine), by=names, window=days))
+        return self._again(lambda: purchase_gaps(self.facts(known_on, engine, grain), by=names, window=days))
 
     def activity(self, *, since: str, until: str | None = None, **options: Any) -> Answer:
         """Who buys, has stopped and came back, per period: the metrics of measure.buyers; options as in `metrics`."""
@@ -679,6 +683,7 @@ class Workspace:
         currency: str | None = None,
         known_on: str | datetime | None = None,
         engine: str | None = None,
+        grain: str = "customer",
     ) -> list[Rfm]:
         """Buyers scored by recency, frequency and monetary value, per currency; see measure.rfm.
 
@@ -691,7 +696,7 @@ class Workspace:
         first = None if since is None else whole_days(since)[0]
         after = None if until is None else whole_days(until)[1]
         return self._again(
-            lambda: rfm(self.facts(known_on, engine), first=first, after=after, by=names, currency=reporting)
+            lambda: rfm(self.facts(known_on, engine, grain), first=first, after=after, by=names, currency=reporting)
         )
 
     def book(
@@ -705,6 +710,7 @@ class Workspace:
         profile: str | None = None,
         known_on: str | datetime | None = None,
         engine: str | None = None,
+        grain: str = "customer",
     ) -> WholeBook:
         """Customers with and without a contract from the whole of `since` to the whole of `until`, each counted once.
 
@@ -717,7 +723,7 @@ class Workspace:
             raise BadPeriod(f"the period ends ({after}) before it begins ({first})")
         asked: dict[str, Any] = {"first": first, "after": after, "by": (by,) if isinstance(by, str) else tuple(by)}
         asked |= {"currency": self._reporting(currency), "window": self.inactivity_days(window)}
-        return self._again(lambda: whole_book(self.facts(known_on, engine), self.definition(profile), **asked))
+        return self._again(lambda: whole_book(self.facts(known_on, engine, grain), self.definition(profile), **asked))
 
     def _reporting(self, currency: str | None) -> str | None:
         """The currency asked for, or the settings'; None for each by itself."""

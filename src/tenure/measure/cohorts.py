@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from tenure.errors import BadInput
 from tenure.kernel.money import exponent
@@ -43,6 +44,17 @@ class CohortTable:
     triangle: Triangle
     statement: str
     of: str = "subscriptions"
+
+    def chart(self, language: str = "en") -> Any:
+        """The share of each cohort by age (altair.Chart), as a heat map."""
+        from tenure.charts.cohorts import cohort_heatmap
+
+        rows = [
+            {"cohort": cohort.label, "age": age, "value": share, "size": size}
+            for cohort, size, shares in zip(self.cohorts, self.triangle.sizes, self.triangle.shares, strict=True)
+            for age, share in enumerate(shares)
+        ]
+        return cohort_heatmap(rows, "orders" if self.of == "orders" else self.measure, language, self.grain)
 
 
 def history(facts: Facts) -> tuple[date, date] | None:

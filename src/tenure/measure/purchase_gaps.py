@@ -36,8 +36,7 @@ SHARE = Fraction(4, 5)
 SHARES = tuple(Fraction(percent, 100) for percent in (10, 25, 50, 75, 80, 90, 95))
 YEAR_DAYS = 365
 LONGEST = 3650
-NO_ORDERS = "no orders are loaded (`tenure load orders FILE`)"
-NO_GAPS = "nobody bought on two days, so the gaps tell no inactivity window; set inactivity_window in tenure.toml"
+NO_GAPS = "nobody bought on two days, so no inactivity window can be chosen (set inactivity_window in tenure.toml)"
 
 _WINDOW = re.compile(r"(\d+)\s*([dw]?)")
 

@@ -366,7 +366,8 @@ def _only_returned(facts: Facts, asked: Asked, currency: str) -> tuple[int, Deci
     """How many customers bring back and never buy, and the amount."""
     st, _ = asked.bought(facts)
     sql = st.render(
-        "SELECT count(*) AS n, CAST(coalesce(sum(minor), 0) AS DECIMAL(38,0)) AS minor FROM ordering_customers WHERE days = 0"
+        "SELECT count(*) AS n, CAST(coalesce(sum(minor), 0) AS DECIMAL(38,0)) AS minor "
+        "FROM ordering_customers WHERE days = 0"
     )
     row = facts.engine.table(sql).to_pylist()[0]
     return row["n"], _major(asked.worth(row["minor"]), currency)

@@ -13,6 +13,7 @@ from tenure.faces.cli.commands import (
     CurrencyOption,
     EngineOption,
     FormatOption,
+    GrainOption,
     KnownOnOption,
     WorkspaceOption,
     _people,
@@ -83,6 +84,7 @@ def buyers(
     profile: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of the book's contracts [default: the workspace's].")
     ] = None,
+    grain: GrainOption = "customer",
     known_on: KnownOnOption = None,
     engine: EngineOption = None,
     customers: Annotated[bool, typer.Option("--customers", help="Print who it is instead.")] = False,
@@ -113,8 +115,8 @@ def buyers(
     from tenure.faces.cli import progress
 
     names = tuple(by or ())
-    options: dict[str, Any] = {"by": names, "known_on": known_on, "engine": engine}
-    remarks = _remarks(shop, known_on, profile)
+    options: dict[str, Any] = {"by": names, "known_on": known_on, "engine": engine, "grain": grain}
+    remarks = _remarks(shop, known_on, profile, grain)
     with progress.shown("measuring"):
         if what is What.gaps:
             gaps = shop.purchase_gaps(window=window, **options)

@@ -572,19 +572,28 @@ def cohorts(
     by: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="A triangle per customer's column or trait; repeatable.")
     ] = None,
+    of: Annotated[
+        str | None,
+        typer.Option(metavar="WHAT", help="subscriptions or orders [default: orders where there is nothing else]."),
+    ] = None,
     currency: CurrencyOption = None,
     grain: GrainOption = "customer",
     known_on: KnownOnOption = None,
     engine: EngineOption = None,
+    chart: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it into FILE.svg or FILE.png.")] = None,
+    language: Annotated[str, typer.Option(metavar="LANGUAGE", help="Of the chart: en or th.")] = "en",
     format: FormatOption = Format.table,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Compare generations of customers. Of those who came in a period, how much is there, period by period?
 
-    With orders and no subscriptions: how many of those who first bought in a period buy again in later ones.
+    Of orders: how many of those who first bought in a period buy again in later ones.
     """
+    from tenure.errors import BadInput
     from tenure.faces.cli import progress, triangles
 
+    if chart is not None and chart.suffix.lower() not in (".svg", ".png"):
+        raise BadInput(f"{chart}: a chart is drawn as .svg or .png")
     shop = _shop(context, workspace)
     with progress.shown("measuring"):
         found = shop.cohorts(
@@ -596,19 +605,24 @@ def cohorts(
             known_on=known_on,
             engine=engine,
             grain=grain,
+            of=of,
         )
+    if chart is not None and found:
+        from tenure.charts.picture import save
+
+        save(found[0].chart(language), chart)
     if format is Format.json:
         put(as_json(triangles.as_rows(found)))
     elif format is Format.csv:
         put(as_csv(*flattened(triangles.KEYS, triangles.as_rows(found), tuple(by or ()))))
     elif any(one.triangle.values for one in found):
-        remarks = [*_survivors(shop, until, known_on, engine), *_remarks(shop, known_on, grain=grain)]
+        remarks = [*_survivors(shop, until, known_on, engine, found), *_remarks(shop, known_on, grain=grain)]
         put(triangles.as_table(found, period, remarks))
     else:
         put("There is nobody to count in this history.")
 
 
-def _survivors(shop: Any, until: str | None, known_on: str | None, engine: str | None) -> list[str]:
+def _survivors(shop: Any, until: str | None, known_on: str | None, engine: str | None, found: Any) -> list[str]:
     """A caution where the first cohorts look loyal only because nobody who left before some day was kept."""
     from datetime import timedelta
 
@@ -619,7 +633,7 @@ def _survivors(shop: Any, until: str | None, known_on: str | None, engine: str |
     from tenure.measure.orders import nobody_new_since
 
     facts = shop.facts(known_on, engine)
-    span = history(facts)
+    span = None if found[0].of == "orders" else history(facts)
     if span is None:
         silent_since = nobody_new_since(facts, whole_days(until)[1] if until else None)
         return [] if silent_since is None else [f"Nobody new is seen after {silent_since}."]
