@@ -22,7 +22,7 @@ from scipy import special
 from tenure.errors import BadInput, CannotFit
 from tenure.kernel.stats import normal_quantile
 from tenure.predict.histories import column, counts, refuse, weights_of
-from tenure.predict.likelihood import Edge, Model, Note, chain
+from tenure.predict.likelihood import Edge, Model, Note, chain, log_rise
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -217,7 +217,7 @@ class GammaGamma(Model):
             px = p * many
             span, u = np.log1p(total / v), 1 / (total + v)
             with_v = wx @ span + purchases * math.log(v)
-            value = float(of_each @ (_log_rise(q, px) - special.gammaln(px)))
+            value = float(of_each @ (log_rise(q, px) - special.gammaln(px)))
             value += p * logs - plain - p * with_v - q * float(w @ span)
             one, two = special.psi(px + q), special.polygamma(1, px + q)
             wu, wxu = float(w @ u), float(wx @ u)
@@ -241,14 +241,6 @@ class GammaGamma(Model):
 
     def _partners(self, parameter: str) -> dict[str, int]:
         return {"q": {"v": 1}, "p": {"v": -1}}.get(parameter, {})
-
-
-def _log_rise(q: float, by: Real) -> Real:
-    """ln Gamma(q + by) / Gamma(q); by Stirling's series where the difference would be lost in rounding."""
-    if q < 1e5:
-        return np.asarray(special.gammaln(q + by) - special.gammaln(q))
-    rest = (1 / (q + by) - 1 / q) / 12
-    return np.asarray((q + by - 0.5) * np.log1p(by / q) + by * (math.log(q) - 1) + rest)
 
 
 def _round(step: float) -> float:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
+from scipy import special
 
 from tenure.errors import BadInput, CannotFit
 from tenure.kernel.stats import Interval, normal_quantile, small_base
@@ -321,3 +322,12 @@ def chain(gradient: Real, hessian: Real, values: Real) -> tuple[Real, Real]:
     """Gradient and Hessian in the logarithms of parameters, from those in the parameters themselves."""
     first = gradient * values
     return first, hessian * np.outer(values, values) + np.diag(first)
+
+
+def log_rise(q: Real | float, by: Real | float) -> Real:
+    """ln Gamma(q + by) / Gamma(q); by Stirling's series where the difference would be lost in rounding."""
+    q, by = np.asarray(q, dtype=np.float64), np.asarray(by, dtype=np.float64)
+    large = np.maximum(q, 1e4)
+    rest = (1 / (large + by) - 1 / large) / 12
+    stirling = (large + by - 0.5) * np.log1p(by / large) + by * (np.log(large) - 1) + rest
+    return np.asarray(np.where(q < 1e4, special.gammaln(q + by) - special.gammaln(q), stirling))

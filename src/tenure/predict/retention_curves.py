@@ -24,7 +24,7 @@ from scipy import special
 
 from tenure.errors import BadInput, CannotFit
 from tenure.predict.histories import column, counts, refuse, weights_of
-from tenure.predict.likelihood import Edge, Model, Note, chain
+from tenure.predict.likelihood import Edge, Model, Note, chain, log_rise
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -306,7 +306,7 @@ class BetaDiscreteWeibull(RetentionCurve):
                 return np.asarray(part[after] - part[before])
 
             # ln of the share that renews, and its derivatives.
-            delta = step(special.gammaln(rest) - special.gammaln(total))
+            delta = step(-log_rise(rest, alpha))
             first = np.stack([step(-special.psi(total)), step(slope), step(slope * ul)])
             second = {
                 (0, 0): -outer, (0, 1): -outer, (0, 2): -outer * ul, (1, 1): bend, (1, 2): bend * ul,
@@ -341,7 +341,7 @@ def _log_beta_ratio(alpha: float, beta: float, u: Real) -> Real:
     """ln B(alpha, beta + u) / B(alpha, beta)."""
     if alpha < 1e-9:  # an edge: the difference below would be lost in rounding
         return np.asarray(-alpha * (special.psi(beta + u) - special.psi(beta)))
-    found = special.betaln(alpha, beta + u) - special.betaln(alpha, beta)
+    found = log_rise(beta, alpha) - log_rise(beta + u, alpha)
     return np.asarray(np.minimum(found, 0.0))
 
 
