@@ -35,7 +35,7 @@ $(VENV)/.demo-stamp: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.test-stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'Installing Tenure with everything that its tests need into $(VENV), about a minute the first time.'
-	@$(PIP) -e '.[spark,pandas,polars,docs,test]'
+	@$(PIP) -e '.[spark,pandas,polars,text,docs,test]'
 	@touch $@ $(VENV)/.demo-stamp
 
 $(VENV)/.debian-stamp: tools/install-debian-packages | $(BIN)/python

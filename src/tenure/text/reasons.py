@@ -1,0 +1,191 @@
+"""Why do they say they leave? Each text read as a cause and a reason of the taxonomy, or "can't tell".
+
+The reading starts from the taxonomy's phrases alone. What people label is learnt besides: the latest label of a text
+counts, it is the answer for that text, and it teaches the reading of texts like it. With fifty labels and more,
+confidence is calibrated on them alone, for customers write otherwise than authors of phrases.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tenure.errors import BadInput, Damaged
+from tenure.text.cleaning import cleaned
+from tenure.text.languages import language_of
+from tenure.text.linear import THRESHOLD, Encoder, TextClassifier
+from tenure.text.taxonomy import Taxonomy
+
+PERSON = "person"
+_LABEL_COUNTS = 3.0  # one text of a customer is worth so many phrases
+_ENOUGH_LABELS = 50
+_MOST = 0.5  # of a cause's chance that one reason must have to be named
+
+
+class Label(NamedTuple):
+    """What a person said a text means: a code of the taxonomy, or None to take back what was said before."""
+
+    text_id: str
+    code: str | None
+    recorded_at: datetime
+
+
+class Reading(NamedTuple):
+    """What a text says of why.
+
+    cause: a code of the taxonomy, "unknown" for a text that says nothing of why, None for "can't tell". reason: within
+    the cause, None where no reason has half of its chance. confidence: the chance that the cause is right; 1 for a
+    person's. by: "person", "ngrams" or the encoder's name. language: en, th, other or ''. text_id opens the text.
+    """
+
+    text_id: str
+    cause: str | None
+    reason: str | None
+    confidence: float
+    by: str
+    language: str
+
+
+def latest(labels: Iterable[Label], known_on: datetime | None = None) -> dict[str, str]:
+    """The code that counts for each text: its latest label's; of two recorded at one instant the greater code.
+
+    known_on: labels recorded after it are left out. Raises BadInput where an instant has no time zone.
+    """
+    found: dict[str, Label] = {}
+    for label in labels:
+        if label.recorded_at.tzinfo is None:
+            raise BadInput(f"the label of text '{label.text_id}' has a time without a zone: {label.recorded_at}")
+        if known_on is not None and label.recorded_at > known_on:
+            continue
+        before = found.get(label.text_id)
+        if before is None or (label.recorded_at, label.code or "") >= (before.recorded_at, before.code or ""):
+            found[label.text_id] = label
+    return {text_id: label.code for text_id, label in sorted(found.items()) if label.code is not None}
+
+
+class ReasonClassifier:
+    """Reads texts as reasons; what it learns makes a new one, so an answer can be given again.
+
+    >>> reader = ReasonClassifier.from_phrases()
+    >>> [(one.cause, one.by) for one in reader.read({"t1": "It is just too expensive for us", "t2": "แพงเกินไปค่ะ"})]
+    [('price', 'ngrams'), ('price', 'ngrams')]
+    """
+
+    def __init__(
+        self, taxonomy: Taxonomy, model: TextClassifier, encoder: Encoder | None, labelled: Mapping[str, str]
+    ) -> None:
+        """What `from_phrases`, `learn` and `load` make."""
+        self.taxonomy = taxonomy
+        self.labelled = dict(labelled)
+        self._model = model
+        self._encoder = encoder
+        self._causes = np.array([[taxonomy[code].cause == cause for cause in taxonomy.causes] for code in model.labels])
+
+    @property
+    def by(self) -> str:
+        """Which reading answers where no person did: `ngrams`, or the encoder's name."""
+        return self._model.by
+
+    @classmethod
+    def from_phrases(cls, taxonomy: Taxonomy | None = None, encoder: Encoder | None = None) -> ReasonClassifier:
+        """The reading that the taxonomy's phrases give, before anybody has labelled a text."""
+        return _learnt(taxonomy or Taxonomy.load(), encoder, {}, {})
+
+    def learn(
+        self, texts: Mapping[str, str], labels: Iterable[Label], known_on: datetime | None = None
+    ) -> ReasonClassifier:
+        """The reading that the phrases and these labels give; `texts` by the id that labels name.
+
+        `labels` are all there are, not those since the last time. A label whose text is not given still answers for its
+        text, and teaches nothing. Raises UnknownName for a code that the taxonomy has not.
+        """
+        return _learnt(self.taxonomy, self._encoder, texts, latest(labels, known_on))
+
+    def read(self, texts: Mapping[str, str | None], threshold: float = THRESHOLD) -> list[Reading]:
+        """One reading for each text, in their order; below `threshold` the cause is None: can't tell."""
+        words = [cleaned(text) for text in texts.values()]
+        chances = self._model.probabilities(words)
+        of_causes = chances @ self._causes
+        codes, causes = self._model.labels, self.taxonomy.causes
+        found = []
+        for number, (text_id, text) in enumerate(zip(texts, words, strict=True)):
+            language = language_of(text)
+            if text_id in self.labelled:
+                code = self.labelled[text_id]
+                cause, _, reason = code.partition(".")
+                found.append(Reading(text_id, cause, code if reason else None, 1.0, PERSON, language))
+                continue
+            best = int(of_causes[number].argmax()) if text else 0
+            sure = float(of_causes[number, best]) if text else 0.0
+            if not text or sure < threshold:
+                found.append(Reading(text_id, None, None, sure, self.by, language))
+                continue
+            within = np.where(self._causes[:, best], chances[number], 0)
+            likeliest = int(within.argmax())
+            named = "." in codes[likeliest] and within[likeliest] >= _MOST * sure
+            found.append(Reading(text_id, causes[best], codes[likeliest] if named else None, sure, self.by, language))
+        return found
+
+    def chances(self, texts: Sequence[str | None]) -> Any:
+        """The chance of each cause for each text: an array, texts by `taxonomy.causes`, rows summing to one."""
+        return self._model.probabilities(texts) @ self._causes
+
+    def save(self, path: Path | str) -> None:
+        """Write the reading and its labels (ids and codes, no texts) to one file without pickle."""
+        self._model.save(path)
+
+    @classmethod
+    def load(
+        cls, path: Path | str, taxonomy: Taxonomy | None = None, encoder: Encoder | None = None
+    ) -> ReasonClassifier:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        BadInput : no such file; or it was learnt from another taxonomy, or with another encoder: learn it again.
+        Damaged : the file is not one of ours.
+        """
+        taxonomy = taxonomy or Taxonomy.load()
+        model = TextClassifier.load(path, encoder)
+        try:
+            about = json.loads(model.made_of)
+            labelled, fingerprint = dict(about["labelled"]), about["taxonomy"]
+        except (ValueError, KeyError, TypeError) as err:
+            raise Damaged(f"{path} holds a reading, but not one of reasons; learn it again") from err
+        if fingerprint != taxonomy.fingerprint:
+            raise BadInput(f"{path} was learnt from another taxonomy; learn it again from this one and the labels")
+        return cls(taxonomy, model, encoder, labelled)
+
+
+def _learnt(
+    taxonomy: Taxonomy, encoder: Encoder | None, texts: Mapping[str, str], labelled: Mapping[str, str]
+) -> ReasonClassifier:
+    """The reading from a taxonomy's phrases and the texts that are labelled."""
+    words, codes = [], []
+    for code, _, phrase in taxonomy.phrases():
+        words.append(phrase)
+        codes.append(code)
+    phrases = len(words)
+    for text_id, code in labelled.items():
+        reason = taxonomy[code]
+        if cleaned(texts.get(text_id)):
+            words.append(texts[text_id])
+            codes.append(reason.code)
+    labels = len(words) - phrases
+    enough = labels >= _ENOUGH_LABELS
+    model = TextClassifier.fit(
+        words,
+        codes,
+        encoder=encoder,
+        weights=[1.0] * phrases + [_LABEL_COUNTS] * labels,
+        calibrate_on=[not enough] * phrases + [True] * labels,
+        family=lambda code: code.partition(".")[0],
+        balanced=True,
+        made_of=json.dumps({"taxonomy": taxonomy.fingerprint, "labelled": dict(labelled)}, ensure_ascii=False),
+    )
+    return ReasonClassifier(taxonomy, model, encoder, labelled)
