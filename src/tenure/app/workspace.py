@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tenure.measure.bridge import Bridge
     from tenure.measure.cohorts import CohortTable
     from tenure.measure.costs import Cost
+    from tenure.measure.coverage import Coverage
     from tenure.measure.definition import Definition
     from tenure.measure.lifetimes import Lives
     from tenure.measure.matching import Matched
@@ -744,3 +745,9 @@ class Workspace:
         from tenure.app.investors import investors
 
         return self._again(lambda: investors(self, **options))
+    def coverage(self, *, known_on: str | datetime | None = None, engine: str | None = None) -> Coverage:
+        """Which facts there are, since when, with what gaps; see measure.coverage."""
+        from tenure.measure.coverage import coverage
+
+        return self._again(lambda: coverage(self.facts(known_on, engine), self.definition()))
+
