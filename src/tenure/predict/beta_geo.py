@@ -240,7 +240,9 @@ def rate_of_the_alive(t: Real, r: Real | float, alpha: Real | float, a: float, b
     """Purchases per unit of time, at t from now, of somebody alive now: the mean of lambda exp(-lambda p t)."""
     t, r, alpha, b = np.broadcast_arrays(t, r, alpha, b)
     with np.errstate(over="ignore", invalid="ignore"):
-        found = r / alpha * special.hyp2f1(r + 1, a, a + b, -t / alpha)
+        # 2F1(r + 1, a; a + b; -t / alpha) after Pfaff's transformation: scipy is exact to the last digits there.
+        found = r / alpha * np.exp(-a * np.log1p(t / alpha))
+        found = found * special.hyp2f1(a + b - r - 1, a, a + b, t / (alpha + t))
         found = np.where(r > _ONE_RATE, r / alpha * special.hyp1f1(a, a + b, -r / alpha * t), found)
         one = r / alpha * np.exp(-(r + 1) * np.log1p(a / (a + b) * t / alpha))
     return np.asarray(np.where(a + b > _ONE_CHANCE, one, found))
