@@ -24,7 +24,9 @@ OUTCOMES = ("renewed", "late", "undecided", "lost")
 PARTS = ("due_renewed", "due_late", "due_undecided", "lost_at_renewal")
 
 
-def told_by_the_product(shop: Any, known_on: date, first: date, after: date, *names: str, **more: Any) -> dict[Any, Any]:
+def told_by_the_product(
+    shop: Any, known_on: date, first: date, after: date, *names: str, **more: Any
+) -> dict[Any, Any]:
     """{(metric, month, currency): exact value} of numbers that are not 0; money in micro units."""
     answer = shop.metrics(
         *names, since=first.isoformat(), until=(after - timedelta(days=1)).isoformat(), known_on=known_on.isoformat(),
@@ -91,5 +93,3 @@ def test_renewals_and_what_is_promised_agree_with_the_plain_reference_on_random_
                 assert part(metric) == due + part("arr_renewal_uplift") - part("arr_renewal_downsell")
             if metric == "cmrr":
                 assert part(metric) == part("mrr", "cmrr_signed") - part("cmrr_leaving")
-
-

@@ -92,7 +92,12 @@ class Renewals:
                     while later(base, state, k) < day:
                         k += 1
                     if later(base, state, k) == day:
-                        yield day, began if k == 0 else later(base, state, k - 1), later(base, state, k + 1) if k else None, None
+                        yield (
+                            day,
+                            began if k == 0 else later(base, state, k - 1),
+                            later(base, state, k + 1) if k else None,
+                            None,
+                        )
             day += DAY
         for i in range(len(states) - 1):
             term, new = self._day(states[i].get("term_ends_at")), self._day(states[i + 1].get("term_ends_at"))
@@ -215,12 +220,18 @@ def promised(
             end = end_of(now)
         trying = now is not None and now["status"] == "trialing"
         will, in_currency = pays, currency
-        if coming is not None and coming["status"] != "trialing" and not trying and (
-            end is None or coming["at"] >= end or end >= until
+        if (
+            coming is not None
+            and coming["status"] != "trialing"
+            and not trying
+            and (end is None or coming["at"] >= end or end >= until)
         ):
             gone = coming["status"] in {*DEAD, "paused"} - {"scheduled"}
             gone = gone or (coming["cancel_at"] is not None and coming["cancel_at"] < until)
-            will, in_currency = 0 if gone else worth({**coming, "amount_minor": coming["amount_minor"] or 0}), coming["currency"]
+            will, in_currency = (
+                0 if gone else worth({**coming, "amount_minor": coming["amount_minor"] or 0}),
+                coming["currency"],
+            )
         elif end is not None and end < until:
             will = 0
         elif now is not None and now["status"] == "scheduled":

@@ -23,6 +23,8 @@ TEMPLATE = """\
 # discount_rate = 0.10            # a year, for lifetime value
 # spend_lag_months = 0            # how long before customers come the money was spent that won them
 # inactivity_window = "90d"       # days (d) or weeks (w) without a purchase; else chosen from the gaps
+# grace_days = 30                 # until when after its day a renewal may still come
+# committed_months = 12           # how far ahead committed MRR looks at what is signed and what is leaving
 # engine = "duckdb"               # or "spark"
 # memory_limit = "4GB"            # of DuckDB
 
@@ -50,6 +52,8 @@ class Settings:
     margin: float = 0.8
     discount_rate: float = 0.1
     spend_lag_months: int = 0
+    grace_days: int = 30
+    committed_months: int = 12
     inactivity_window: str | int | None = None
     engine: str = "duckdb"
     memory_limit: str | None = None
@@ -67,6 +71,8 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "margin": (int, float),
     "discount_rate": (int, float),
     "spend_lag_months": int,
+    "grace_days": int,
+    "committed_months": int,
     "inactivity_window": (str, int),
     "engine": str,
     "memory_limit": str,
@@ -142,6 +148,12 @@ def read(folder: Path) -> Settings:
             window_days(settings.inactivity_window)
         except TenureError as error:
             raise BadConfiguration(f"{path}: inactivity_window: {error}") from error
+    if not 0 <= settings.grace_days <= 365:
+        raise BadConfiguration(f"{path}: grace_days = {settings.grace_days}: give whole days from 0 to 365")
+    if not 1 <= settings.committed_months <= 60:
+        raise BadConfiguration(
+            f"{path}: committed_months = {settings.committed_months}: give whole months from 1 to 60"
+        )
     for name, target in settings.targets.items():
         from tenure.measure.catalogue import metric  # only who has targets waits for the catalogue
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tenure.measure.orders import OrderHistory
     from tenure.measure.purchase_gaps import Gaps
     from tenure.measure.reconciling import Reconciled
+    from tenure.measure.renewal_answer import Renewals
     from tenure.measure.rfm import Rfm
     from tenure.measure.watching import Watched
     from tenure.measure.whole_book import WholeBook
@@ -111,11 +112,13 @@ class Workspace:
 
     @property
     def assumptions(self) -> Assumptions:
-        """What no fact tells and the settings do: margin, discount rate, and the lag of spend."""
+        """What no fact tells and the settings do: margin, discount rate, lag of spend, grace days, months ahead."""
         from tenure.measure.worth import Assumptions
 
         chosen = self.settings
-        return Assumptions.of(chosen.margin, chosen.discount_rate, chosen.spend_lag_months)
+        return Assumptions.of(
+            chosen.margin, chosen.discount_rate, chosen.spend_lag_months, chosen.grace_days, chosen.committed_months
+        )
 
     def inactivity_days(self, window: str | int | None = None) -> int | None:
         """Days without a purchase after which a buyer has lapsed: as given (`90d`, `13w`) or set; else None."""
@@ -371,6 +374,55 @@ class Workspace:
             if "margin" not in self.settings.told:
                 share = f"{100 * self.settings.margin:.0f} %"
                 found.notes.append(f"The margin of {share} is the default: set your own as margin in tenure.toml.")
+            return found
+
+        return self._again(attempt)
+
+    def renewals(
+        self,
+        *,
+        since: str,
+        until: str | None = None,
+        period: str = "month",
+        by: str | Sequence[str] = (),
+        currency: str | None = None,
+        interval: str | None = None,
+        annual: bool = False,
+        grace: int | None = None,
+        profile: str | None = None,
+        known_on: str | datetime | None = None,
+        engine: str | None = None,
+        grain: str = "customer",
+    ) -> Renewals:
+        """What came due from the whole of `since` to the whole of `until`, per period, and what became of it.
+
+        interval: only terms of a week, month, quarter or year; annual: of a year. grace: days after its day within
+        which a renewal may still come (default: the settings'). grain: who is one customer; see `facts`. See
+        measure.renewals.
+        """
+        from tenure.measure.renewal_answer import renewals
+
+        if annual and interval not in (None, "year"):
+            raise BadInput(f"annual and interval {interval} ask for two lengths; give one of them")
+        reporting = currency or self.settings.currency
+        reporting = None if reporting is None or reporting.lower() == "each" else reporting.upper()
+        if reporting is not None:
+            exponent(reporting)
+        asked: dict[str, Any] = {
+            "first": whole_days(since)[0],
+            "after": whole_days(until or since)[1],
+            "grain": period,
+            "by": (by,) if isinstance(by, str) else tuple(by),
+            "currency": reporting,
+            "grace": self.settings.grace_days if grace is None else grace,
+            "length": "year" if annual else interval,
+        }
+
+        def attempt() -> Renewals:
+            facts = self.facts(known_on, engine, grain)
+            self._recurring(facts, "what comes due are subscriptions", "`tenure report` tells of repeat purchases")
+            found = renewals(facts, self.definition(profile), **asked)
+            _ = found.figures  # asked here, where it is asked again if a file has gone
             return found
 
         return self._again(attempt)
@@ -734,6 +786,12 @@ class Workspace:
         exponent(chosen.upper())
         return chosen.upper()
 
+    def coverage(self, *, known_on: str | datetime | None = None, engine: str | None = None) -> Coverage:
+        """Which facts there are, since when, with what gaps; see measure.coverage."""
+        from tenure.measure.coverage import coverage
+
+        return self._again(lambda: coverage(self.facts(known_on, engine), self.definition()))
+
     def story(self, **options: Any) -> Story:
         """Everything the report says, as plain data; options as in app.report.story (month, known_on, ...)."""
         from tenure.app.report import story
@@ -745,9 +803,3 @@ class Workspace:
         from tenure.app.investors import investors
 
         return self._again(lambda: investors(self, **options))
-    def coverage(self, *, known_on: str | datetime | None = None, engine: str | None = None) -> Coverage:
-        """Which facts there are, since when, with what gaps; see measure.coverage."""
-        from tenure.measure.coverage import coverage
-
-        return self._again(lambda: coverage(self.facts(known_on, engine), self.definition()))
-

@@ -5,6 +5,8 @@
     survival, hazard                how long customers stay; when they leave
     churn_by_segment                which plan, channel or country loses more
     cost_of_churn                   what churn cost: lost, at risk, kept
+    renewals_by_period              what came due, and what became of it
+    movements_by_cause              why MRR grew or shrank
     rate_over_time                  one rate with its interval and its target
     left_its_range                  numbers on their usual range
     revenue_by_period, customers_by_period   a business that sells orders
@@ -39,6 +41,8 @@ _WHERE = {
     "rfm_map": "buyers",
     "seen_and_expected": "purchases",
     "retention_curve": "purchases",
+    "renewals_by_period": "renewals",
+    "movements_by_cause": "renewals",
     "svg": "picture",
     "png": "picture",
     "save": "picture",
@@ -53,9 +57,11 @@ __all__ = [
     "layer_cake",
     "left_its_range",
     "movements",
+    "movements_by_cause",
     "png",
     "purchase_gaps",
     "rate_over_time",
+    "renewals_by_period",
     "retention_curve",
     "revenue_by_period",
     "rfm_map",
@@ -73,6 +79,7 @@ if TYPE_CHECKING:
     from tenure.charts.lifetimes import hazard, survival
     from tenure.charts.picture import png, save, svg
     from tenure.charts.purchases import retention_curve, seen_and_expected
+    from tenure.charts.renewals import movements_by_cause, renewals_by_period
     from tenure.charts.revenue import customers_by_period, rate_over_time, revenue_by_period
     from tenure.charts.roll_forward import movements, waterfall
     from tenure.charts.segments import churn_by_segment

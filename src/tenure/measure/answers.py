@@ -17,6 +17,7 @@ from tenure.lake.facts import Facts
 from tenure.lake.portable import day_number
 from tenure.measure import states, targets
 from tenure.measure.catalogue import Metric, metrics
+from tenure.measure.causes import ask_by_cause, asks_for_causes
 from tenure.measure.currencies import SCALE
 from tenure.measure.definition import Definition
 from tenure.measure.figures import Figures, Retention
@@ -248,6 +249,10 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
         raise BadInput("name at least one metric; `tenure metrics --list` shows them all")
     if question.first >= question.after:
         raise BadPeriod(f"the period ends ({question.after}) before it begins ({question.first})")
+    if asks_for_causes(question.by):
+        told = ask_by_cause(facts, definition, question)
+        told.notes += _notes(facts)
+        return told
     committed = any(metric.line not in ("usage", "orders") for metric in wanted)
     bought = any(metric.line == "orders" for metric in wanted)
     if bought and not committed and not has_orders(facts):
@@ -280,13 +285,13 @@ def ask(facts: Facts, definition: Definition, question: Question) -> Answer:
         from tenure.measure.committed import fill as fill_committed
 
         fill_committed(there, facts, definition, question.assumed.committed_months, question.currency)
-    used: list[str] = []
-    if any(metric.line in ("usage", "total") for metric in wanted):
-        from tenure.measure.usage_revenue import fill as fill_usage
     if "people" in made_of:
         from tenure.measure.seats import fill as fill_people
 
         fill_people(there, facts, definition, question.currency)
+    used: list[str] = []
+    if any(metric.line in ("usage", "total") for metric in wanted):
+        from tenure.measure.usage_revenue import fill as fill_usage
 
         used = fill_usage(facts, definition, there, question.currency, wanted)
     if bought and has_orders(facts):

@@ -53,8 +53,9 @@ class Metric:
 
     unit: money, rate (a fraction), ratio, months or count. grain: `state` (at the period's end), `flow` (within it) or
     `cohort` (two instants compared). money_parts: numerator and denominator are money. opens: how to list who is in it.
-    needs: what it is made of beside a period's sums (churn, lifetime, six_months, spend, and with them the margin; or an
-    inactivity window, grace days, months ahead); such a number rests on assumptions, so it is neither closed with a month nor bridged.
+    needs: what it is made of beside a period's sums (churn, lifetime, six_months, spend, and with them the margin; or
+    an inactivity window, grace days, months ahead); such a number rests on assumptions, so it is neither closed with a
+    month nor bridged.
     """
 
     name: str
@@ -579,7 +580,9 @@ def _promised(get: Callable[[Figures, Committed], int]) -> Callable[[Figures], V
 
     def compute(f: Figures) -> Value:
         if f.committed is None or f.committed.reason:
-            return Value(None, reason="what is promised was not looked at" if f.committed is None else f.committed.reason)
+            return Value(
+                None, reason="what is promised was not looked at" if f.committed is None else f.committed.reason
+            )
         return _amount(get(f, f.committed), f)
 
     return compute

@@ -131,7 +131,9 @@ class CommittedBook:
             )
         told = st.step("told_ahead", "\nUNION ALL\n".join(parts), says="what was told to begin later")
         names = [*_PRICE, "win", "until_us", "ts", "ends_at"]
-        chosen = st.step("ahead_as_told", f"SELECT {', '.join(names)} FROM {told} WHERE version_rank = 1 AND NOT retracted")
+        chosen = st.step(
+            "ahead_as_told", f"SELECT {', '.join(names)} FROM {told} WHERE version_rank = 1 AND NOT retracted"
+        )
         counted = facts.counted(st, chosen, names, "counted_ahead")
         rate = states.monthly(facts, self.definition, states.base_price(facts, self.definition))
         dead = ", ".join(f"'{status}'" for status in (*states.DEAD, "paused") if status != "scheduled")
@@ -159,7 +161,7 @@ class CommittedBook:
 
     def _set(self, st: Statement) -> str:
         """The step `set_now`: items whose end is set or whose start is scheduled as a period ends, and when."""
-        facts, d = self.facts, self.facts.engine.dialect
+        facts = self.facts
         every = states.all_states(st, facts, states.EVENT_COLUMNS, self.definition)
         rate = states.monthly(facts, self.definition, states.base_price(facts, self.definition))
         own = f"customer_id, subscription_id, item_id, currency, status, {rate} AS rate, {self._item_seg()} AS item_seg"
@@ -188,7 +190,9 @@ class CommittedBook:
         if self.definition.follows == "subscription":
             others = ", ".join(name for name in names if name != "customer_id")
             counted = st.step("planned_spans_alone", f"SELECT subscription_id AS customer_id, {others} FROM {counted}")
-        ending = st.step("planned_spans_named", f"SELECT *, {seg} AS item_seg FROM {counted} WHERE ended_at IS NOT NULL")
+        ending = st.step(
+            "planned_spans_named", f"SELECT *, {seg} AS item_seg FROM {counted} WHERE ended_at IS NOT NULL"
+        )
         asked = f"e.ended_at >= {facts.horizon} OR coalesce(e.cancel_requested_at < w.at_us, FALSE)"
         several = (
             f"SELECT w.win, e.customer_id, e.subscription_id, e.item_id, e.currency, 'active' AS status, "
@@ -323,7 +327,8 @@ def fill(there: Gathered, facts: Facts, definition: Definition, months: int, cur
     told = book.figures()
     if currency is None:
         have = {name for name in there.currencies if name is not None}
-        there.currencies[:] = sorted(have | {key[2] for key in told if key[2] is not None}) or [None]
+        told_in: list[str | None] = [*sorted(have | {key[2] for key in told if key[2] is not None})]
+        there.currencies[:] = told_in or [None]
     for (i, seg, money), committed in told.items():
         for name in (None, money):
             if (i, seg, name) not in there.found:

@@ -57,7 +57,7 @@ def item_days(st: Statement, facts: Facts, definition: Definition, found: states
     # A change of currency is two rows of one instant, of which one brings money.
     several = "currency" if found.currencies or found.currency is None else None
     currency = f"max_by({several}, ts * 2 + CASE WHEN m1 > 0 THEN 1 ELSE 0 END)" if several else ""
-    at_end = f"max_by({{}}, ts) AS {{}}"
+    at_end = "max_by({}, ts) AS {}"
     if found.currencies:
         events = st.step(
             "instants_of_items",

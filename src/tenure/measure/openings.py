@@ -20,7 +20,7 @@ from tenure.kernel.money import exponent
 from tenure.kernel.time import Period, add_months, midnight, periods
 from tenure.lake.facts import Facts
 from tenure.lake.portable import Statement, from_micros
-from tenure.measure import states
+from tenure.measure import causes, states
 from tenure.measure.currencies import SCALE, Conversion, by_day, currencies, day_before
 from tenure.measure.definition import BASE, Definition, profile
 from tenure.measure.figures import LOSSES
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tenure.measure.answers import Answer, Cell
+    from tenure.measure.buyers import BuyersBook
     from tenure.measure.catalogue import Metric
     from tenure.measure.committed import Promise
     from tenure.measure.renewal_book import Renewal
-    from tenure.measure.buyers import BuyersBook
     from tenure.measure.seats import SeatBook
     from tenure.measure.usage_revenue import UsageBook
 
@@ -51,39 +51,6 @@ def major(micro: int | Decimal, currency: str) -> Decimal:
     value = Decimal(micro).scaleb(-6 - digits)
     rounded = value.quantize(Decimal(1).scaleb(-digits))
     return rounded if rounded == value else value
-
-
-def cause_of(kind: str, row: dict[str, Any]) -> str:
-    """Why an item's MRR changed, in one word, from what was different before and after (DESIGN: causes refine kinds)."""
-    before = {name: row[f"d_{name}_0"] for name in states.DETAIL}
-    after = {name: row[f"d_{name}_1"] for name in states.DETAIL}
-    if kind in ("new", "reactivation"):
-        return ""
-    if kind == "churn" or row["m1"] == 0:
-        if row["d_status_1"] == "paused" and kind in ("churn", "contraction", "resume"):
-            return "pause_expired"
-        if kind == "contraction" and after["amount_minor"] and row["d_status_1"] not in ("canceled", "unpaid"):
-            return "discount"
-        if kind == "contraction":
-            return "removed"
-        if kind == "churn" and after["amount_minor"] == 0 and row["d_status_1"] not in ("canceled", "unpaid"):
-            return "downgraded_to_free"
-        return row["d_reason_1"] or ""
-    if kind in ("pause", "resume"):
-        return ""
-    if row["m0"] == 0:
-        return "add_on"
-    if (before["interval"], before["interval_count"]) != (after["interval"], after["interval_count"]):
-        return "interval"
-    if before["plan_id"] != after["plan_id"]:
-        return "plan"
-    if before["quantity"] != after["quantity"]:
-        return "seats"
-    if before["discount"] != after["discount"]:
-        return "discount" if (after["discount"] or 0) > (before["discount"] or 0) else "discount_end"
-    if before["amount_minor"] != after["amount_minor"]:
-        return "price"
-    return "discount_end" if row["m1"] > row["m0"] else "other"
 
 
 def movement_rows(facts: Facts, definition: Definition, first: date, after: date) -> pa.Table:
@@ -103,7 +70,8 @@ def _detail(facts: Facts, definition: Definition, slices: Sequence[Period], wher
     st = facts.statement()
     found = states.shape(facts, definition)
     moved = movements(st, facts, definition, found, slices, detail=True)
-    sql = st.render(f"SELECT * FROM {moved} WHERE {where} ORDER BY ts, customer_id, subscription_id, item_id, amount")
+    order = "ts, customer_id, subscription_id, item_id, amount"
+    sql = st.render(f"SELECT *, {causes.cause()} AS cause FROM {moved} WHERE {where} ORDER BY {order}")
     return facts.engine.table(sql).to_pylist()
 
 
@@ -129,7 +97,7 @@ def _table(facts: Facts, found: list[dict[str, Any]]) -> pa.Table:
         "amount": [major(row["amount"], row["currency"]) for row in found],
         "amount_micro": [int(row["amount"]) for row in found],
         "currency": [row["currency"] for row in found],
-        "cause": [cause_of(row["kind"], row) or None for row in found],
+        "cause": [row["cause"] or None for row in found],
         "subscription_id": [row["subscription_id"] for row in found],
         "item_id": [row["item_id"] for row in found],
         "plan_before": [row["d_plan_id_0"] if row["m0"] else None for row in found],
@@ -192,14 +160,6 @@ class Moved:
     amount: int
     ts: int
 
-    @cached_property
-    def seats(self) -> SeatBook:
-        """Who sits on the seats in the periods asked for."""
-        from tenure.measure.seats import SeatBook
-
-        currency = self.question.currency or (self.known[0] if len(self.known) == 1 else None)
-        return SeatBook(self.facts, self.definition, self.asked, self.segment, currency)
-
 
 class Opening:
     """The sums behind an answer, by customer; each asked of the engine when it is first needed."""
@@ -219,7 +179,8 @@ class Opening:
             self.windows = [Window(place[s], place[p.after] - 1) for s, p in zip(starts, self.asked, strict=True)]
         self.known = currencies(self.facts)
         self.corrected = answer.corrected or (lambda first: [])
-        self.segment = resolve(self.facts, question.by)
+        self.by_cause = causes.asks_for_causes(question.by)
+        self.segment = causes.segment() if self.by_cause else resolve(self.facts, question.by)
         reporting = question.currency
         converts = reporting is not None and self.known != [reporting]
         self.conversion = Conversion.of(self.facts, reporting) if reporting is not None and converts else None
@@ -230,6 +191,14 @@ class Opening:
         from tenure.measure.usage_revenue import UsageBook
 
         return UsageBook(self.facts, self.definition, self.asked, self.segment, self.question.currency)
+
+    @cached_property
+    def seats(self) -> SeatBook:
+        """Who sits on the seats in the periods asked for."""
+        from tenure.measure.seats import SeatBook
+
+        currency = self.question.currency or (self.known[0] if len(self.known) == 1 else None)
+        return SeatBook(self.facts, self.definition, self.asked, self.segment, currency)
 
     @cached_property
     def buyers(self) -> BuyersBook:
@@ -320,6 +289,14 @@ class Opening:
     @cached_property
     def moves(self) -> list[Moved]:
         """Every movement of the windows, summed by customer, day and kind."""
+        if self.by_cause:
+            told = causes.caused(self.facts, self.definition, self.asked, self.conversion, each=True)
+            return [
+                Moved(
+                    r["win"], r["seg"], r["customer_id"], r["currency"], r["day"], r["kind"], int(r["amount"]), int(r["ts"])
+                )
+                for r in told
+            ]  # fmt: skip
         st, look = self._look()
         keys = f"period, {look.seg()}, customer_id, {look.currency}, day, kind"
         rows = self._rows(
@@ -677,10 +654,6 @@ _GONE = ("churn", "contraction", "pause")
 _LEFT = tuple(f"churned_{name}" for name in states.ACTOR_NAMES.values())
 _OTHER = ("churned_dispute", "churned_fraud", "churned_business")
 
-    if metric.opens.startswith("people:"):
-        from tenure.measure.seat_openings import recipe_of_people
-
-        return recipe_of_people(metric)
 # What a customer adds to each metric's numerator and denominator; for those not named, how the catalogue says it opens.
 RECIPES: dict[str, Callable[[Opening], Shares]] = {
     "arr": _balance(12),
@@ -704,6 +677,10 @@ def recipe(metric: Metric) -> Callable[[Opening], Shares]:
         from tenure.measure.usage_openings import recipe_of_line
 
         return recipe_of_line(metric)
+    if metric.opens.startswith("people:"):
+        from tenure.measure.seat_openings import recipe_of_people
+
+        return recipe_of_people(metric)
     if metric.opens.startswith("buyers:"):
         from tenure.measure.buyers_openings import recipe_of_buyers
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 
 from tenure.kernel.time import midnight
 from tenure.lake.portable import from_day_number, micros
@@ -65,16 +66,17 @@ def _again(part: str, below: bool = False) -> Callable[[Opening], Shares]:
                 continue
             same = renewal.same
             came = renewal.outcome in _CAME
-            amounts = {
+            nothing = Fraction(0)
+            amounts: dict[str, tuple[str, Fraction]] = {
                 "again": (renewal.renewed_currency, renewal.again),
-                "uplift": (renewal.renewed_currency, max(renewal.again - (renewal.due if same else 0), 0)),
-                "downsell": (renewal.currency, max(renewal.due - (renewal.again if same else 0), 0)),
-                "kept": (renewal.currency, min(renewal.due, renewal.again) if same else 0),
+                "uplift": (renewal.renewed_currency, max(renewal.again - (renewal.due if same else 0), nothing)),
+                "downsell": (renewal.currency, max(renewal.due - (renewal.again if same else 0), nothing)),
+                "kept": (renewal.currency, min(renewal.due, renewal.again) if same else nothing),
             }
             currency, amount = amounts[part]
-            rows = [(currency, amount if came else 0, 0)]
+            rows: list[tuple[str, Fraction, Fraction]] = [(currency, amount if came else Fraction(0), Fraction(0))]
             if below:
-                rows.append((renewal.currency, 0, renewal.due))
+                rows.append((renewal.currency, Fraction(0), renewal.due))
             for money, top, base in rows:
                 share = found.setdefault((renewal.window, renewal.seg, money, renewal.customer_id), Share())
                 share.amount += top

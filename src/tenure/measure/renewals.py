@@ -26,7 +26,6 @@ stands in for one renewal, that of the latest due day.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -73,7 +72,6 @@ def outcomes(
     renewed_currency (what it is renewed with, NULL where it is not), by_another (1 where another item stands in).
     The definition is one that `followed` answers.
     """
-    d = facts.engine.dialect
     known = horizon_day(facts)
     candidates = _candidates(st, facts, definition, first, after + grace + 1, grace, segment)
     pays = item_days(st, facts, definition, found)
@@ -148,7 +146,9 @@ def outcomes(
     )
     place = "row_number() OVER (PARTITION BY customer_id, due_day ORDER BY m DESC, subscription_id, item_id) AS place"
     standing_in = st.step("standing_in_order", f"SELECT *, {place} FROM {claims}")
-    gone = st.step("renewals_ended", f"SELECT customer_id, subscription_id, item_id, due_day, {place} FROM {plain} WHERE {ended}")
+    gone = st.step(
+        "renewals_ended", f"SELECT customer_id, subscription_id, item_id, due_day, {place} FROM {plain} WHERE {ended}"
+    )
     taken = st.step(
         "renewals_taken",
         "SELECT g.subscription_id, g.item_id, g.due_day, s.day, s.m, s.currency "
@@ -231,7 +231,9 @@ def _candidates(
         f"SELECT *, CASE WHEN low < base THEN k_least ELSE greatest({passed('low')} + 1, k_least) END AS k0, "
         f"CASE WHEN high < base THEN -1 ELSE {passed('high')} END AS k1 FROM {anchored} WHERE high > low AND base IS NOT NULL",
     )
-    shared = "customer_id, subscription_id, item_id, plan_id, item_seg, interval, months, days, term_day, told_day, began"
+    shared = (
+        "customer_id, subscription_id, item_id, plan_id, item_seg, interval, months, days, term_day, told_day, began"
+    )
     numbered = st.step(
         "renewal_numbers", f"SELECT {shared}, base, {d.numbers('k0', 'k1 + 1')} AS k FROM {counted} WHERE k1 >= k0"
     )

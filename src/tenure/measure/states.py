@@ -49,7 +49,7 @@ _ONLY_STATES = ("period_start", "period_end", "auto_renews", "collection_paused"
 EVENT_COLUMNS = (*_SHARED, *_ONLY_STATES)
 _ASKED = ("asked", "asker")
 # What a movement row tells of the item before and after, when asked for in detail.
-DETAIL = ("plan_id", "quantity", "amount_minor", "interval", "interval_count", "discount")
+DETAIL = ("plan_id", "quantity", "amount_minor", "interval", "interval_count", "minimum_commit_minor", "discount")
 
 
 @dataclass(frozen=True, slots=True)

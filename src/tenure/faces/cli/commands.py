@@ -887,4 +887,4 @@ def vacuum(
 
 
 # Their commands are of this app; they need the options above.
-from tenure.faces.cli import benchmarking, buying, closing, investing, watching, who  # noqa: E402, F401
+from tenure.faces.cli import benchmarking, buying, closing, covering, investing, renewing, watching, who  # noqa: E402, F401
