@@ -286,8 +286,9 @@ def _shown(shop: Workspace) -> dict[str, tuple[str, str]]:
     from tenure.faces.cli import numbers
 
     found = {}
-    for by in {_split(metric): None for metric in CATALOGUE.values()}:
-        names = [metric.name for metric in CATALOGUE.values() if _split(metric) == by]
+    # What is noted of one line is not of the others.
+    for by, line in {(_split(metric), metric.line): None for metric in CATALOGUE.values()}:
+        names = [m.name for m in CATALOGUE.values() if (_split(m), m.line) == (by, line)]
         answer = shop.metrics(*names, since=SINCE, until=UNTIL, by=by)
         people = numbers.people(shop.metrics(*names, since=UNTIL, by=by))
         for name in names:
