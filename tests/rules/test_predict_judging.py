@@ -130,13 +130,13 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
         "brier": float((reference_p * (1 - reference_p)).mean()),
         "auc": metrics.roc_auc_score(reference_y, reference_p),
     }
-    for seed in range(100):
-        told = judge(*customers(500, seed), draws=150, seed=seed)
+    for seed in range(60):
+        told = judge(*customers(400, seed), draws=120, seed=seed)
         for name in held:
             low, high = told[name].low, told[name].high
             held[name] += low is not None and high is not None and low <= truth[name] <= high
-    # 95 of 100 expected, standard deviation 2.2; percentile intervals of 500 customers are a little short.
-    assert all(86 <= each <= 100 for each in held.values()), held
+    # 57 of 60 expected, standard deviation 1.7; percentile intervals of 400 customers are a little short.
+    assert all(51 <= each <= 60 for each in held.values()), held
 
 
 def test_cut_into_groups_a_large_base_gives_nearly_the_width_of_every_score() -> None:
@@ -223,7 +223,7 @@ def test_each_calibration_brings_the_sum_right_and_never_turns_the_ranking_aroun
     right = told.apply(wrong)
     assert right.mean() == pytest.approx(y.mean(), rel=0.02)
     assert (np.diff(told.apply(np.linspace(0.001, 0.999, 200))) >= -1e-12).all()
-    assert 0 < right.min() and right.max() < 1
+    assert right.min() > 0 and right.max() < 1
     assert log_losses(y, right).mean() < log_losses(y, wrong).mean()
 
 

@@ -95,7 +95,7 @@ def put_into_service(
     seed: int = 0,
     level: float = 0.95,
 ) -> Verdict:
-    """The rule, applied to customers and times the model has not seen. difference: model minus baseline, below 0 wins."""
+    """The rule, applied to customers and times the model has not seen. difference: model minus baseline; < 0 wins."""
     y = np.asarray(left, dtype=np.float64).ravel()
     if not baselines:
         raise BadInput("there is nothing to beat; give at least the base rate")

@@ -4,12 +4,13 @@
 
 Platt: log odds become a + b x log odds (two numbers). Beta: a ln p - b ln(1 - p) + c (three, a and b not negative).
 Isotonic: any rising steps; it needs many leavers, or it learns the noise. Below 30 leavers only the level is moved,
-below 500 only Platt's line is tried; above, the one with the lowest log loss over five folds is taken, the simpler where
-they tie. Sources: Platt 1999; Kull, Silva Filho & Flach 2017 (EJS 11:5052); Zadrozny & Elkan 2002.
+below 500 only Platt's line is tried; above, the one with the lowest log loss over five folds is taken, the simpler
+where they tie. Sources: Platt 1999; Kull, Silva Filho & Flach 2017 (EJS 11:5052); Zadrozny & Elkan 2002.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -76,7 +77,7 @@ def calibrate(left: Real, probability: Real, weight: Real | None = None, seed: i
         return level(left, probability, w)
     if rarer < _MANY:
         return platt(left, probability, w)
-    kinds = [platt, beta, isotonic]
+    kinds: list[Callable[[Real, Real, Real], Calibrator]] = [platt, beta, isotonic]
     fold = np.random.default_rng(seed).integers(0, 5, len(left))
     losses = []
     for kind in kinds:

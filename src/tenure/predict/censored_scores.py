@@ -175,8 +175,10 @@ def judge_survival(
     if c is None or not indices:
         concordance = Figure(None, None, None, "nobody left while others were seen staying longer")
     else:
-        concordance = Figure(c, *(float(each) for each in np.quantile(indices, tails)))
-    brier = Figure(float(losses.mean()), *(float(each) for each in np.quantile(briers, tails)))
+        low, high = np.quantile(indices, tails)
+        concordance = Figure(c, float(low), float(high))
+    low, high = np.quantile(briers, tails)
+    brier = Figure(float(losses.mean()), float(low), float(high))
     return SurvivalJudgement(concordance, brier, integrated_brier(end, gone, staying(end, gone).at(at), at, curve))
 
 

@@ -46,7 +46,7 @@ _ZERO = 1e-35
 
 @dataclass(frozen=True, eq=False)
 class _Condition:
-    """What one column must be for a row to pass all its splits on one path: the bins that pass; and how many rows did."""
+    """What one column must be for a row to pass all its splits on one path: the bins that pass; and the share that did."""
 
     passes: NDArray[np.bool_]
     share: float  # of training rows at those splits, the product of the shares that went this way
@@ -84,10 +84,12 @@ class TreeContributions:
 
     @classmethod
     def of(cls, booster: Any, rounds: int | None = None) -> TreeContributions:
-        """Tables of a LightGBM booster of one score per row (binary, regression, ranking); its best round by default."""
+        """Tables of a LightGBM booster of one score per row (binary, regression); up to its best round by default."""
         model = booster.dump_model(num_iteration=rounds if rounds is not None else (booster.best_iteration or -1))
         if model["num_tree_per_iteration"] != 1:
-            raise BadInput("contributions are for models of one score per row; explain each class by a model of its own")
+            raise BadInput(
+                "contributions are for models of one score per row; explain each class by a model of its own"
+            )
         if model.get("average_output"):
             raise BadInput("contributions are for boosted trees; this model averages its trees (random forest)")
         count = int(model["max_feature_idx"]) + 1
@@ -162,9 +164,7 @@ class TreeContributions:
         found[start : start + _BLOCK, :-1] = picks @ lines
 
 
-def grouped(
-    names: Sequence[str], values: ArrayLike, groups: Mapping[str, str]
-) -> tuple[tuple[str, ...], Real]:
+def grouped(names: Sequence[str], values: ArrayLike, groups: Mapping[str, str]) -> tuple[tuple[str, ...], Real]:
     """Contributions summed over columns that say the same thing to a person; a column without a group keeps its name.
 
     names: of the columns of values (rows, columns). Answers the reasons in order of first mention, and (rows, reasons).
@@ -308,7 +308,7 @@ def _packed(leaves: Sequence[_Leaf]) -> list[_Table]:
 
 
 def _cells(leaves: Sequence[_Leaf]) -> dict[int, tuple[NDArray[np.int64], NDArray[np.bool_]]]:
-    """By column: each bin's cell, and (cells, leaves) whether the cell passes. Bins alike for all leaves are one cell."""
+    """By column: each bin's cell, and (cells, leaves) whether the cell passes. Bins alike for all are one cell."""
     found = {}
     for column in sorted({column for leaf in leaves for column in leaf.path}):
         own = [leaf.path.get(column) for leaf in leaves]

@@ -381,7 +381,7 @@ def _blame(b: Real, flat: Real | None, names: Sequence[str]) -> None:
             f"column '{names[far]}' parts those who leave from those who stay without exception, so its coefficient "
             "has no end; leave it out, look whether it was known before they left, or give penalty=1"
         )
-    alike = [names[i] for i in np.flatnonzero(np.abs(flat) > 0.1)]
+    alike = [names[int(i)] for i in np.flatnonzero(np.abs(flat) > 0.1)]
     raise CannotFit(f"columns {alike} say the same, so their parts cannot be told; leave one out, or give penalty=1")
 
 

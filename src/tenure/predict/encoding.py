@@ -32,12 +32,13 @@ Columns: TypeAlias = "Mapping[str, NDArray[Any]]"
 
 
 def columns(X: Mapping[str, ArrayLike] | ArrayLike, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-    """Columns by name, from a mapping (or data frame) of columns, or a two-dimensional array. Copies nothing it need not.
+    """Columns by name, from a mapping (or data frame) of columns, or a two-dimensional array.
 
     Numbers become float64 (booleans too); anything else is a trait, None and NaN its unknown.
     """
     if hasattr(X, "keys"):
-        found = {str(name): np.asarray(X[name]) for name in X.keys()}  # noqa: SIM118 - a data frame iterates otherwise
+        given: Any = X
+        found = {str(name): np.asarray(given[name]) for name in given.keys()}  # noqa: SIM118 - also of a data frame
     else:
         x = np.asarray(X)
         x = x[:, None] if x.ndim == 1 else x

@@ -9,9 +9,11 @@
 One row per customer and period of tenure in which he was under observation from its start, with what was known then,
 and whether he left within it. So late entries (left truncation) and people still here (right censoring) need no
 assumption: a period not watched has no row. The chance to leave is learned by whichever of LightGBM and a ridge
-logistic regression has the lower log loss on time later than it learned from, and calibrated there; what leavers leave by is
-learned from leavers alone, so causes share the chance and add up to it. Where the data hold too little, the base rate
-by tenure stays, and `why_` says so. Sources: Cox 1972 (discrete time); Singer & Willett 1993; Tutz & Schmid 2016, ch. 8.
+logistic regression has the lower log loss on time later than it learned from, and calibrated there; what leavers
+leave by is learned from leavers alone, so causes share the chance and add up to it. Where the data hold too little,
+the base rate by tenure stays, and `why_` says so.
+
+Sources: Cox 1972 (discrete time); Singer & Willett 1993; Tutz & Schmid 2016, ch. 8 (competing risks).
 """
 
 from __future__ import annotations
@@ -140,9 +142,9 @@ class DiscreteHazard:
         """Learn from rows of one customer and one period.
 
         X: what was known at the start of the period; numbers (NaN: unknown) or traits (text). period: tenure then.
-        outcome: '' / None / False stayed; a cause; True left, by what is not known. time: the calendar period of the row
+        outcome: '' / None / False stayed; a cause; True left, by what is not known. time: the calendar period of a row
         (any numbers that rise): the last quarter of rows by time judges, chooses and calibrates. Without it, folds of
-        customers do. weight: how much each row counts. customer: who a row is about; rows of one customer stay together.
+        customers do. weight: how much each row counts. customer: who a row is about; his rows stay together.
         """
         told = columns(X, names)
         y, self.outcomes_ = self._outcomes(outcome)
@@ -350,11 +352,11 @@ class DiscreteHazard:
     ) -> Real:
         """(customers, causes) the chance to leave by each cause within the next `horizon` periods; rows sum to leaving.
 
-        Over several periods tenure goes on and X stays as it is now. Beyond the longest tenure seen, the last one holds.
+        Over several periods tenure goes on and X stays as it is now. Beyond the longest tenure seen that one holds.
         """
         if horizon < 1 or horizon != int(horizon):
             raise BadInput(f"a horizon is a whole number of periods from 1 up, got {horizon!r}")
-        told, x, age = self._prepared(X, period, names)
+        _, x, age = self._prepared(X, period, names)
         found = np.zeros((len(age), len(self.causes)))
         here = np.ones(len(age))
         for ahead in range(int(horizon)):

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -133,9 +134,10 @@ def judge(
     coarse_contacts = _Contacts.of(gain, brought(y, worth, plan), w, _groups(gain))
     around = _figures(coarse, coarse.weights(), plan) | _saved(coarse_contacts, coarse_contacts.weights(), budgets)
     spread: dict[str, list[Real]] = {name: [] for name in point}
-    for rows in _draws(len(y), customer, draws, rng):
-        told = _figures(coarse, coarse.drawn(rows), plan)
-        told |= _saved(coarse_contacts, coarse_contacts.drawn(rows), budgets)
+    # Several draws at a time: the figures are computed for all of them at once.
+    for some in _batched(_draws(len(y), customer, draws, rng), max(1, 100_000 // coarse.cells)):
+        told = _figures(coarse, np.concatenate([coarse.drawn(rows) for rows in some]), plan)
+        told |= _saved(coarse_contacts, np.concatenate([coarse_contacts.drawn(rows) for rows in some]), budgets)
         for name, each in told.items():
             spread[name].append(each)
     leavers = float(w @ y)
@@ -223,11 +225,12 @@ class _Cells:
 
     def weights(self) -> Real:
         """(1, cells, 2) the weight of stayers and leavers."""
-        return np.bincount(self.place, weights=self.weight, minlength=2 * self.cells).reshape(1, self.cells, 2)
+        return self.drawn(np.ones(len(self.place)))
 
     def drawn(self, rows: Real) -> Real:
         """(1, cells, 2) the same where row i was drawn rows[i] times."""
-        return np.bincount(self.place, weights=self.weight * rows, minlength=2 * self.cells).reshape(1, self.cells, 2)
+        sums = np.bincount(self.place, weights=self.weight * rows, minlength=2 * self.cells)
+        return np.asarray(sums.reshape(1, self.cells, 2), dtype=np.float64)
 
 
 def _figures(cells: _Cells, weights: Real, plan: Campaign) -> dict[str, Real]:
@@ -265,7 +268,7 @@ def _top(every: Real, share: float) -> Real:
 
 
 def _recalibrated(odds: Real, every: Real, gone: Real, both: NDArray[np.bool_], slope: bool) -> tuple[Real, Real]:
-    """log odds of leaving = a + b x the log odds said (b = 1 without `slope`), by Newton's steps for all draws at once."""
+    """log odds of leaving = a + b x the log odds said (b = 1 without `slope`): Newton's steps, all draws at once."""
     draws = len(every)
     a, b = np.zeros(draws), np.ones(draws)
     # With one probability for all there is no slope to tell.
@@ -310,7 +313,7 @@ class _Contacts:
         w = self.weight * rows
         weight = np.bincount(self.place, weights=w, minlength=self.cells)
         money = np.bincount(self.place, weights=w * self.money, minlength=self.cells)
-        return np.stack([weight, money], axis=-1)[None]
+        return np.asarray(np.stack([weight, money], axis=-1)[None], dtype=np.float64)
 
 
 def _saved(contacts: _Contacts, sums: Real, budgets: Sequence[float]) -> dict[str, Real]:
@@ -327,6 +330,12 @@ def _groups(score: Real, most: int = _CELLS) -> Whole:
     middle = np.cumsum(counts) - counts / 2
     cut = np.minimum((middle * most / len(score)).astype(np.int64), most - 1)
     return np.asarray(np.unique(cut, return_inverse=True)[1][place], dtype=np.int64)
+
+
+def _batched(draws: Iterator[Real], size: int) -> Iterator[list[Real]]:
+    """The draws in lists of at most this many."""
+    while some := list(islice(draws, size)):
+        yield some
 
 
 def _draws(rows: int, customer: ArrayLike | None, draws: int, rng: np.random.Generator) -> Iterator[Real]:

@@ -5,9 +5,9 @@
     Boosted     LightGBM's trees; where theory says that more means leaving sooner, they never say otherwise
 
 Each learns from rows of one customer and one period: x (rows, columns) without unknowns, period (tenure at its start),
-left (0 or 1), weight. `odds` are log odds of leaving in the period; `parts` (rows, columns + 1) is how each column moves
-them, the last being the level: rows of parts sum to odds. Which columns may only raise (1) or only lower (-1) the risk
-is told as `direction`, one number per column, 0 for no rule.
+left (0 or 1), weight. `odds` are log odds of leaving in the period; `parts` (rows, columns + 2) is how each column
+moves them, the last two being tenure and the level: rows of parts sum to odds. Which columns may only raise (1) or
+only lower (-1) the risk is told as `direction`, one number per column, 0 for no rule.
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ and costs it for nothing. So a contact is worth
 
 Nobody knows gamma well: the EMPC averages over Beta(alpha, beta), each gamma with its own best number of contacts.
 Profits are per customer of the base, in the unit of `value`. They hold as far as gamma does: an estimate of what a
-campaign would bring, and no measurement of one. Source: Verbraken, Verbeke & Baesens 2013 (IEEE TKDE 25:961); Verbraken,
-Bravo, Weber & Baesens 2014 (EJOR 238:505); hull by pooling adjacent violators: Fawcett & Niculescu-Mizil 2007.
+campaign would bring, and no measurement of one. Source: Verbraken, Verbeke & Baesens 2013 (IEEE TKDE 25:961);
+Verbraken, Bravo, Weber & Baesens 2014 (EJOR 238:505); hull by pooling adjacent violators:
+Fawcett & Niculescu-Mizil 2007 (Machine Learning 68:97).
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def empc(left: ArrayLike, score: ArrayLike, campaign: Campaign | None = None) ->
     here = np.bincount(place, weights=1.0 - y, minlength=len(cells))
     if not gone.sum() or not here.sum():
         raise BadInput("profit of a ranking needs customers who left and customers who stayed")
-    return empc_of_cells(gone, here, campaign or Campaign())
+    return empc_of_cells(gone.astype(np.float64), here.astype(np.float64), campaign or Campaign())
 
 
 def empc_of_cells(gone: Real, here: Real, campaign: Campaign) -> MaximumProfit:
