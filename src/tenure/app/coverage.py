@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from tenure.app.story import FactCoverage, Match, Note, Trust
 from tenure.lake.facts import Facts
-from tenure.lake.portable import from_micros
-from tenure.lake.tables import TABLES
+from tenure.measure.coverage import Coverage, TableCoverage, coverage
+from tenure.measure.definition import Definition
+from tenure.measure.matching import matches
 
+MATCHED = ("subscription_states", "subscription_spans", "usage", "tickets", "payments", "answers")
+GAPS_TOLD = 3
+# Under this share of the customers, those without a trace are not worth a reader's time.
+WORTH_TELLING = 0.02
 # What a report on churn looks for, in the order in which it is shown.
 LOOKED_FOR = (
     "customers",
@@ -30,10 +36,12 @@ LOOKED_FOR = (
 )
 
 
-def trust(facts: Facts, survivors_until: date | None, notes: tuple[Note, ...]) -> Trust:
+def trust(facts: Facts, definition: Definition, survivors_until: date | None, notes: tuple[Note, ...]) -> Trust:
     """Coverage of every table, match rates between systems, and what a reader must know."""
     refused = _quarantined(facts)
-    found = tuple(_coverage(facts, table, refused.get(table, 0)) for table in LOOKED_FOR)
+    looked = coverage(facts, definition)
+    there = {table.table: table for table in looked.tables}
+    found = tuple(_fact(name, there.get(name), refused.get(name, 0)) for name in LOOKED_FOR)
     extra: list[Note] = list(notes)
     rows = sum(fact.rows for fact in found)
     assumed = sum(fact.assumed for fact in found)
@@ -46,51 +54,39 @@ def trust(facts: Facts, survivors_until: date | None, notes: tuple[Note, ...]) -
         extra.append(Note("test_customers", {"customers": tests}))
     if merged:
         extra.append(Note("merged_customers", {"customers": merged}))
-    return Trust(found, _matches(facts), survivors_until, tests, tuple(extra))
+    return Trust(found, _matches(facts), survivors_until, tests, (*extra, *_missing(looked)))
+
+
+def _missing(looked: Coverage) -> Iterator[Note]:
+    """What is worth telling of gaps in the last year of the facts, and of customers without a trace."""
+    if looked.until is None:
+        return
+    recent = looked.until - timedelta(days=365)
+    gaps = [(table.table, gap) for table in looked.tables for gap in table.rhythm.gaps if gap.after > recent]
+    largest = sorted(gaps, key=lambda one: -one[1].expected)[:GAPS_TOLD]
+    for table, gap in sorted(largest, key=lambda one: (one[1].first, one[0])):
+        if gap.is_last:
+            yield Note("stream_stopped", {"table": table, "since": gap.first - timedelta(days=1)})
+        else:
+            last = gap.after - timedelta(days=1)
+            usual = max(1, round(gap.expected))
+            yield Note("stream_gap", {"table": table, "since": gap.first, "until": last, "usual": usual})
+    if looked.silent and looked.customers and looked.silent >= WORTH_TELLING * looked.customers:
+        yield Note("silent_customers", {"customers": looked.silent, "of": looked.customers})
+
+
+def _fact(name: str, table: TableCoverage | None, quarantined: int) -> FactCoverage:
+    if table is None:
+        return FactCoverage(name, 0, quarantined=quarantined)
+    return FactCoverage(
+        name, table.rows, table.customers, table.since, table.until, table.derived, table.assumed, quarantined
+    )
 
 
 def _one(facts: Facts, sql_of: Any) -> dict[str, Any]:
     st = facts.statement()
     row = facts.engine.table(st.render(sql_of(st))).to_pylist()[0]
     return dict(row)
-
-
-def _coverage(facts: Facts, table: str, quarantined: int) -> FactCoverage:
-    if not facts.has(table):
-        return FactCoverage(table, 0, quarantined=quarantined)
-    fact = TABLES[table]
-    d = facts.engine.dialect
-    time = fact.business_time
-    kind = fact.column(time).type
-    clock = d.micros(time) if kind == "instant" else f"{d.day_of_date(time)} * 86400000000"
-    has_customer = any(column.name == "customer_id" for column in fact.columns)
-
-    def sql(st: Any) -> str:
-        raw = facts.source(st, table)
-        who = "count(DISTINCT customer_id)" if has_customer else "CAST(NULL AS BIGINT)"
-        return (
-            f"SELECT count(*) AS n, {who} AS customers, min({clock}) AS a, max({clock}) AS b, "
-            f"sum(CASE WHEN recorded_assumed THEN 1 ELSE 0 END) AS assumed, "
-            f"sum(CASE WHEN source = 'derived' THEN 1 ELSE 0 END) AS derived FROM {raw} "
-            f"WHERE {d.micros('recorded_at')} < {facts.horizon}"
-        )
-
-    row = _one(facts, sql)
-    zone = facts.timezone
-
-    def day(us: int | None) -> date | None:
-        return None if us is None else from_micros(int(us)).astimezone(zone).date()
-
-    return FactCoverage(
-        table,
-        int(row["n"]),
-        row["customers"],
-        day(row["a"]),
-        day(row["b"]),
-        int(row["derived"] or 0),
-        int(row["assumed"] or 0),
-        quarantined,
-    )
 
 
 def _quarantined(facts: Facts) -> dict[str, int]:
@@ -120,26 +116,14 @@ def _left_out(facts: Facts) -> tuple[int, int]:
 
 
 def _matches(facts: Facts) -> tuple[Match, ...]:
-    """Of the customers that each table names, how many have a row in `customers` (or a subscription)."""
+    """Of the names of customers in each table, how many are somebody's; nothing where no customers are loaded."""
     if not facts.has("customers"):
         return ()
-    found = []
-    for table in ("subscription_states", "subscription_spans", "usage", "tickets", "payments"):
-        if not facts.has(table) or facts.lacks(table, "customer_id"):
-            continue
-
-        def sql(st: Any, table: str = table) -> str:
-            raw = facts.source(st, table)
-            known = facts.source(st, "customers")
-            return (
-                f"SELECT count(*) AS n, count(k.customer_id) AS matched FROM (SELECT DISTINCT customer_id FROM {raw} "
-                f"WHERE customer_id IS NOT NULL) AS t LEFT JOIN (SELECT DISTINCT customer_id FROM {known}) AS k "
-                "ON k.customer_id = t.customer_id"
-            )
-
-        row = _one(facts, sql)
-        found.append(Match(table, int(row["matched"]), int(row["n"])))
-    return tuple(found)
+    names: dict[str, tuple[int, int]] = {}
+    for match in matches(facts, MATCHED):
+        known, total = names.get(match.table, (0, 0))
+        names[match.table] = (known + match.names - match.names_unmatched, total + match.names)
+    return tuple(Match(table, known, total) for table, (known, total) in names.items())
 
 
 def is_reconstructed(facts: Facts, *, loaded_later: bool = True) -> bool:

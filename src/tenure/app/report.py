@@ -142,7 +142,7 @@ def story(
         progress("orders")
         found = replace(found, orders=_orders(facts, after))
     progress("coverage")
-    return replace(found, trust=trust(facts, survivors, tuple(notes)), definitions=_definitions(found))
+    return replace(found, trust=trust(facts, definition, survivors, tuple(notes)), definitions=_definitions(found))
 
 
 def _version() -> str:

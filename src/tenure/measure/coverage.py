@@ -50,8 +50,8 @@ class TableCoverage:
 
     since, until: first and last day of its business time (company's zone), what lies in the future left out. assumed:
     rows whose time of record was assumed; derived: rows made from other facts. rhythm: its unit is '' where it is no
-    stream or keeps none. late_days: so soon after the event 19 of 20 rows are recorded; None where nothing tells. without: customers
-    of now that have no row in it; None where that is not asked of this table.
+    stream or keeps none. late_days: so soon after the event 19 of 20 rows are recorded; None where nothing tells.
+    without: customers of now that have no row in it; None where that is not asked of this table.
     """
 
     table: str
@@ -108,6 +108,11 @@ class Coverage:
     customers: int | None
     silent: int | None
 
+    @property
+    def seen(self) -> date | None:
+        """The last day of which anything could be known: that of the last load, or of the horizon."""
+        return None if self.last_load is None else _seen(self.facts, self.last_load)
+
     def as_json(self) -> dict[str, Any]:
         """Everything as one object."""
         return {
@@ -155,6 +160,11 @@ def coverage(facts: Facts, definition: Definition) -> Coverage:
     return Coverage(facts, definition, tables, months, until, last_load, current, nobody)
 
 
+def _seen(facts: Facts, last_load: datetime) -> date:
+    now = from_micros(facts.horizon - 1).astimezone(facts.timezone).date()
+    return min(last_load.astimezone(facts.timezone).date(), now)
+
+
 def _counted(facts: Facts, name: str) -> dict[str, Any]:
     """Rows, customers, first and last day, last load, assumed and derived rows of one table."""
     st, d, fact = facts.statement(), facts.engine.dialect, TABLES[name]
@@ -191,8 +201,9 @@ def _by_day(facts: Facts, name: str) -> dict[date, int]:
     clock = d.micros(TABLES[name].business_time)
     day = d.local_day("us", facts.timezone, _OLDEST, facts.known_before + timedelta(days=1))
     sql = st.render(
-        f"SELECT {day} AS day, count(*) AS n FROM (SELECT {clock} AS us FROM {facts.source(st, name)} WHERE NOT retracted "
-        f"AND {clock} < {facts.horizon} AND {d.micros('recorded_at')} < {facts.horizon}) AS e GROUP BY {day}"
+        f"SELECT {day} AS day, count(*) AS n FROM (SELECT {clock} AS us FROM {facts.source(st, name)} "
+        f"WHERE NOT retracted AND {clock} < {facts.horizon} AND {d.micros('recorded_at')} < {facts.horizon}) AS e "
+        f"GROUP BY {day}"
     )
     return {from_day_number(int(row["day"])): int(row["n"]) for row in facts.engine.table(sql).to_pylist()}
 
@@ -204,7 +215,8 @@ def _late(facts: Facts, name: str) -> int | None:
     days = d.div(f"greatest({recorded} - {clock}, 0)", str(DAY_US))
     sql = st.render(
         f"SELECT {days} AS late, count(*) AS n FROM {facts.source(st, name)} "
-        f"WHERE NOT recorded_assumed AND NOT retracted AND {clock} < {facts.horizon} AND {recorded} < {facts.horizon} GROUP BY {days} ORDER BY late"
+        f"WHERE NOT recorded_assumed AND NOT retracted AND {clock} < {facts.horizon} AND {recorded} < {facts.horizon} "
+        f"GROUP BY {days} ORDER BY late"
     )
     rows = [(int(row["late"]), int(row["n"])) for row in facts.engine.table(sql).to_pylist()]
     total, so_far = sum(n for _, n in rows), 0
@@ -222,9 +234,8 @@ def provisional(facts: Facts, until: date | None, last_load: datetime | None, la
     """
     if until is None or last_load is None:
         return []
-    zone = facts.timezone
-    now = from_micros(facts.horizon - 1).astimezone(zone).date()
-    seen = min(last_load.astimezone(zone).date(), now)
+    now = from_micros(facts.horizon - 1).astimezone(facts.timezone).date()
+    seen = _seen(facts, last_load)
     found: list[Provisional] = []
     month = floor_day(min(until, seen) - timedelta(days=late_days), "month")
     while month <= now:

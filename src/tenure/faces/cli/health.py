@@ -91,6 +91,8 @@ def examine(folder: Path) -> Examination:
     else:
         found.checks.append(_settings(shop))
         _facts(shop, found)
+        if found.stocks and not any(check.state == PROBLEM for check in found.checks):
+            found.checks += _covered(shop)
         found.checks.append(_disk(shop.folder))
         leave(shop)
     found.checks += list(_machine())
@@ -202,6 +204,26 @@ def _quarantined(shop: Workspace) -> Check:
         NOTE,
         f"{total:,} row{'s' if total != 1 else ''} held back ({first}{more}); `tenure quarantine` lists them",
     )
+
+
+def _covered(shop: Workspace) -> Iterator[Check]:
+    """What is missing among the facts: gaps, silent customers, months that may change, names that are nobody's."""
+    from tenure.faces.cli.covering import sentences
+
+    try:
+        found, matches = shop.coverage(), shop.matches()
+    except TenureError as error:
+        yield Check("coverage", PROBLEM, str(error))
+        return
+    told = [(subject, says) for subject, says in sentences(found) if subject != "record time"]
+    for subject, says in told:
+        yield Check(subject, NOTE, says)
+    left = [match for match in matches if match.unmatched]
+    for match in left:
+        rows = f"{match.unmatched:,} of {match.rows:,} rows"
+        yield Check(match.table, NOTE, f"{rows} are of nobody we know; `tenure identities --unmatched` lists the names")
+    if not told and not left:
+        yield Check("coverage", FINE, "no gaps, no silent customers, every row has a customer, no month may change")
 
 
 def _disk(folder: Path) -> Check:

@@ -658,6 +658,8 @@ class Teller:
         lost, base = int(figure.numerator), int(figure.denominator)
         return self._say("lead.churn", base, lost=self.count(lost), base=self.count(base), rate=self.figure(figure))
 
+        if key == "table":
+            return self.system(str(value))
     def _orders(self, orders: Orders) -> list[Sentence]:
         told = []
         if orders.customers and orders.customers.figure.value is not None:
