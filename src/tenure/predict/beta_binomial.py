@@ -57,6 +57,8 @@ class BetaGeoBetaBinomial(Model):
         Edge("gamma", 1e-12, "nobody is seen to have stopped; everybody stays (beta-binomial)", (("delta", 1.0),)),
         Edge("beta", 1e7, "customers do not differ in the chance to buy at an opportunity; it is one for all"),
         Edge("delta", 1e7, "customers do not differ in the chance to stop; it is one for all"),
+        Edge("delta", 1e-9, "some stop before the first opportunity, the others never; nobody is in between"),
+        Edge("beta", 1e-9, "some buy at every opportunity, the others at none; nobody is in between"),
         Edge("beta", 1e-12, "everybody buys at every opportunity until the stop", (("alpha", 1.0),)),
     )
 

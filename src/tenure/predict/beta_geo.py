@@ -32,6 +32,7 @@ _ALIKE = Edge(
 _STAY = Edge(
     "a", 1e-12, "nobody is seen to have stopped; everybody goes on buying (NBD without leaving)", (("b", 1.0),)
 )
+_SPLIT = "some stop {}, the others never; nobody is in between"
 _SAME = Edge("b", 1e7, "customers do not differ in the chance to stop after a purchase; it is one probability for all")
 
 
@@ -60,6 +61,7 @@ class BetaGeoNBD(PurchaseModel):
         _ALIKE,
         _SAME,
         Edge("b", 1e-12, "everybody who bought again stopped with that purchase", (("a", 1.0),)),
+        Edge("b", 1e-9, _SPLIT.format("with their first repeat purchase")),
     )
     # Whether a coin is tossed after the first purchase, too.
     _coins_before: ClassVar[int] = 0
@@ -201,7 +203,12 @@ class ModifiedBetaGeoNBD(BetaGeoNBD):
     [0.7388, 0.3885]
     """
 
-    edges: ClassVar[tuple[Edge, ...]] = (_STAY, _ALIKE, _SAME)
+    edges: ClassVar[tuple[Edge, ...]] = (
+        _STAY,
+        _ALIKE,
+        _SAME,
+        Edge("b", 1e-9, _SPLIT.format("with their first purchase")),
+    )
     _coins_before: ClassVar[int] = 1
 
 

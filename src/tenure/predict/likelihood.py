@@ -37,8 +37,9 @@ _STRIDE = 2.0
 _FAR = 20.0
 # An interval that spans more than exp(4 * 1.96) each way says that the data do not hold the parameter.
 _LOOSE = 4.0
-# A simpler model that loses less than this in log-likelihood is as good.
-_AS_GOOD = 0.01
+# Where the data do not hold all parameters, a simpler model that loses less than this in log-likelihood is preferred:
+# half of what Akaike's criterion would allow for one parameter.
+_AS_GOOD = 0.5
 
 
 class Note(NamedTuple):

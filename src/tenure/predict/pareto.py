@@ -90,6 +90,7 @@ class ParetoNBD(PurchaseModel):
         ),
         Edge("r", 1e7, "customers do not differ in how often they buy; purchases of those still here are Poisson"),
         Edge("s", 1e7, "customers do not differ in how soon they stop; their lives are exponential"),
+        Edge("beta", 1e-12, "some stop right after their first purchase, the others hardly ever; nobody is in between"),
     )
 
     def _starts(self, rate: float, unit: float) -> Sequence[Real]:

@@ -208,6 +208,7 @@ class RetentionCurve(Model):
 
 _ONE_RATE = "customers do not differ in the chance to leave; {}"
 _NOBODY = Edge("alpha", 1e-12, "nobody left; the curve stays at 1", (("beta", 1.0),))
+_SPLIT = Edge("beta", 1e-9, "some left at the first renewal, the others never; nobody is in between")
 _AT_ONCE = Edge("beta", 1e-12, "everybody left at the first renewal", (("alpha", 1.0),))
 
 
@@ -228,6 +229,7 @@ class ShiftedBetaGeometric(RetentionCurve):
         _NOBODY,
         Edge("beta", 1e6, _ONE_RATE.format("it is one rate at every renewal (geometric)")),
         _AT_ONCE,
+        _SPLIT,
     )
 
     def _starts(self, rate: float) -> Sequence[Real]:
@@ -281,6 +283,7 @@ class BetaDiscreteWeibull(RetentionCurve):
         ),
         Edge("beta", 1e5, _ONE_RATE.format("all follow one discrete Weibull curve")),
         _AT_ONCE._replace(drops=(("alpha", 1.0), ("c", 1.0))),
+        _SPLIT._replace(drops=(("c", 1.0),)),
     )
 
     def _starts(self, rate: float) -> Sequence[Real]:
