@@ -350,7 +350,7 @@ def test_every_pair_of_scores_has_a_name_and_every_name_a_place() -> None:
 
 
 def both_kinds() -> Facts:
-    """Ann has a contract and stops buying; Bo moves from buying to a contract; Cy leaves; Dee cancels; Eve only pays."""
+    """Ann has a contract and stops buying; Bo moves to a contract; Cy lapses; Dee cancels; Eve only pays."""
     facts = Facts()
     facts.span("2025-01-01", None, customer="Ann", amount_minor=1_000)
     facts.span("2025-03-10", None, customer="Bo", amount_minor=2_000)

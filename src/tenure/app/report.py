@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,11 @@ from tenure.kernel.time import add_months, floor_day, whole_days
 from tenure.measure import cohorts as cohorts_of
 from tenure.measure import lifetimes, openings, orders
 from tenure.measure.answers import Answer, Cell, Question, ask
+from tenure.measure.buyers import NOT_BEFORE
 from tenure.measure.catalogue import CATALOGUE
 from tenure.measure.currencies import SCALE, Conversion, currencies, day_before
 from tenure.measure.definition import BASE, Definition, profile
+from tenure.measure.purchase_gaps import inactivity_window
 
 if TYPE_CHECKING:
     from tenure.app.workspace import Workspace
@@ -140,7 +143,9 @@ def story(
         found = replace(found, about=replace(about, currency=reporting or ""))
     if bought is not None:
         progress("orders")
-        found = replace(found, orders=_orders(facts, after))
+        found = replace(
+            found, orders=_orders(facts, after, _activity(facts, definition, after, shop.inactivity_days()))
+        )
     progress("coverage")
     return replace(found, trust=trust(facts, definition, survivors, tuple(notes)), definitions=_definitions(found))
 
@@ -916,7 +921,49 @@ def _finite(value: Any) -> float | None:
 # Orders
 
 
-def _orders(facts: Facts, after: date) -> tuple[s.Orders, ...]:
+def _activity(facts: Facts, definition: Definition, after: date, window: int | None) -> s.Activity | None:
+    """Who has stopped buying, month by month, two years back at most; None where no gap tells a window."""
+    chosen, days = inactivity_window(facts, window), orders.span(facts)
+    if chosen is None or days is None or days[0] >= after:
+        return None
+    since = max(days[0].replace(day=1), add_months(after, -24))
+    cells = ask(facts, definition, Question(("activity_churn_rate",), since, after, inactivity=window)).cells
+
+    def share(value: Fraction | None) -> float | None:
+        return None if value is None else float(value)
+
+    last = cells[-1]
+    now = s.Figure(
+        "activity_churn_rate",
+        share(last.value),
+        "rate",
+        s.Period(last.period.first, last.period.after, "month"),
+        low=last.low,
+        high=last.high,
+        numerator=None if last.numerator is None else int(last.numerator),
+        denominator=None if last.denominator is None else int(last.denominator),
+        n=last.n,
+        reason=last.reason,
+        is_small_base=stats.small_base(last.n or 0),
+    )
+    # Where nobody could lapse yet, a churn of nothing says nothing.
+    past = tuple(
+        s.Point(s.Period(c.period.first, c.period.after, "month"), share(c.value), c.low, c.high)
+        if NOT_BEFORE not in c.reason
+        else s.Point(s.Period(c.period.first, c.period.after, "month"), None)
+        for c in cells
+    )
+    return s.Activity(
+        s.Headline(now, "lower", (), past),
+        chosen.days,
+        chosen.chosen == "gaps",
+        chosen.share_within,
+        chosen.reached,
+        chosen.share_came_back.value,
+    )
+
+
+def _orders(facts: Facts, after: date, activity: s.Activity | None = None) -> tuple[s.Orders, ...]:
     found: list[s.Orders] = []
     silent_since = orders.nobody_new_since(facts, after)
     notes = () if silent_since is None else (s.Note("nobody_new", {"since": silent_since}),)
@@ -1002,6 +1049,7 @@ def _orders(facts: Facts, after: date) -> tuple[s.Orders, ...]:
                 layers,
                 # One caveat for all currencies: a customer is new once.
                 notes=() if found else notes,
+                activity=None if found else activity,
             )
         )
     return tuple(found)

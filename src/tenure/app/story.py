@@ -462,6 +462,23 @@ class OrderPeriod:
 
 
 @dataclass(frozen=True)
+class Activity:
+    """Who has stopped buying?  Activity churn per period, and the silence after which a buyer counts as gone.
+
+    window_days  how many days without a purchase; is_chosen: by the rule from the gaps, and not set by the company
+    within       the share of the gaps between purchase days that are no longer (None: there is no gap)
+    reached      silences that lasted so long; came_back: the share of them that ended in a purchase all the same
+    """
+
+    churn: Headline
+    window_days: int
+    is_chosen: bool
+    within: float | None
+    reached: int
+    came_back: float | None
+
+
+@dataclass(frozen=True)
 class Orders:
     """No subscriptions: what do customers buy, how many come back, and from which cohorts does revenue come?
 
@@ -478,6 +495,7 @@ class Orders:
     costliest: Opened | None = None
     silent_days: int | None = None
     notes: tuple[Note, ...] = ()
+    activity: Activity | None = None
 
 
 @dataclass(frozen=True)

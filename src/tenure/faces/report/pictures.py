@@ -12,7 +12,17 @@ from decimal import Decimal
 from typing import Any
 
 from tenure import charts
-from tenure.app.story import Cohorts, Hazard, Headline, Layer, Orders, Recurring, SegmentTable, Survival
+from tenure.app.story import (
+    Activity,
+    Cohorts,
+    Hazard,
+    Headline,
+    Layer,
+    Orders,
+    Recurring,
+    SegmentTable,
+    Survival,
+)
 from tenure.charts.look import KINDS
 from tenure.faces.report.quoting import NAME_LENGTH, quoted
 from tenure.faces.report.sentences import Sentence, Teller, Told
@@ -554,11 +564,50 @@ def _orders(teller: Teller, orders: Orders) -> list[Picture]:
                 tuple((row[0], *row[2:]) for row in rows),
             )
         )
+    if orders.activity:
+        found.append(_activity(teller, orders.activity))
     if several_cohorts(orders.layers):
         found.append(_layers(teller, orders.layers, orders.currency, "layers_revenue"))
     if orders.cohorts and orders.cohorts.rows:
         found.append(_cohorts(teller, orders.cohorts))
     return found
+
+
+def _activity(teller: Teller, activity: Activity) -> Picture:
+    words, code, headline = teller.language.words, teller.language.code, activity.churn
+    rows = [
+        {"period": point.period.start, "value": point.value, "low": point.low, "high": point.high}
+        for point in headline.history
+        if point.value is not None
+    ]
+    sentences = [teller.stopped(activity)]
+    days = teller.count(activity.window_days)
+    if activity.is_chosen and activity.within is not None:
+        within = Told(teller.language.percent(activity.within, 0))
+        sentences.append(Sentence(teller.language.template("picture.window"), {"days": days, "share": within}))
+    else:
+        sentences.append(Sentence(teller.language.template("picture.window_set"), {"days": days}))
+    if activity.came_back is not None:
+        back = Told(teller.language.percent(activity.came_back, 0))
+        values: dict[str, Told | str] = {"count": teller.count(activity.reached), "share": back}
+        sentences.append(Sentence(teller.language.template("picture.came_back", activity.reached), values))
+    return Picture(
+        "activity",
+        words("picture.activity_title"),
+        tuple(sentences),
+        words("picture.rate_alt"),
+        (lambda width: charts.rate_over_time(rows, None, code, "month", width)) if len(rows) > 2 else None,
+        (words("picture.period"), teller.title(headline.figure.metric), words("kpi.interval")),
+        tuple(
+            (
+                teller.period(point.period, short=True),
+                teller.value(point.value, "rate"),
+                _range(teller, point.low, point.high),
+            )
+            for point in headline.history[-MOST_ROWS:]
+            if point.value is not None
+        ),
+    )
 
 
 def cohort_name(teller: Teller, cohort: str, start: Any, grain: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from tenure.app.story import (
+    Activity,
     Ahead,
     Amount,
     Chosen,
@@ -608,6 +609,8 @@ class Teller:
         return self.value(value, now.unit, now.currency, signed=True)
 
     def _noted(self, value: object, key: str) -> Told | str:
+        if key == "table":
+            return self.system(str(value))
         if isinstance(value, datetime):
             return Told(self.language.instant(value))
         if isinstance(value, date):
@@ -658,8 +661,21 @@ class Teller:
         lost, base = int(figure.numerator), int(figure.denominator)
         return self._say("lead.churn", base, lost=self.count(lost), base=self.count(base), rate=self.figure(figure))
 
-        if key == "table":
-            return self.system(str(value))
+    def stopped(self, activity: Activity) -> Sentence:
+        """How many buyers have stopped, or why nobody knows."""
+        figure = activity.churn.figure
+        period = self.period(figure.period)
+        if figure.value is None or figure.numerator is None or figure.denominator is None:
+            return self._say("picture.activity_unknown", period=period, reason=quoted(self.missing(figure.reason), 200))
+        lost, base = int(figure.numerator), int(figure.denominator)
+        parts: dict[str, Told | str] = {
+            "lost": self.count(lost),
+            "base": self.count(base),
+            "rate": self.figure(figure),
+            "period": period,
+        }
+        return self._say("picture.activity", base, **parts)
+
     def _orders(self, orders: Orders) -> list[Sentence]:
         told = []
         if orders.customers and orders.customers.figure.value is not None:
@@ -667,6 +683,8 @@ class Teller:
             told.append(self._say("lead.active", int(figure.value or 0), count=self.figure(figure)))
         if orders.repeat_rate and orders.repeat_rate.figure.value is not None:
             told.append(self._say("lead.repeat", rate=self.figure(orders.repeat_rate.figure)))
+        if orders.activity and orders.activity.churn.figure.value is not None:
+            told.append(self.stopped(orders.activity))
         return told
 
     def _tested(self, headline: Headline, comparison: Comparison, is_first: bool) -> Tested:

@@ -309,7 +309,7 @@ def _orders(teller: Teller, console: Console, orders: Orders, drawn: dict[str, P
     from rich.text import Text
 
     words = teller.language
-    for name in ("revenue", "active", "layers_revenue"):
+    for name in ("revenue", "active", "activity", "layers_revenue"):
         if name in drawn:
             _heading(console, drawn[name].title)
             _say(console, drawn[name].sentences)
