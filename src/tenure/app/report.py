@@ -270,6 +270,7 @@ def _subscriptions(scope: _Scope, found: s.Story, span: tuple[date, date], progr
         leavers=_leavers(scope, moved, people),
         chosen=_chosen(scope, cells, moved),
         ahead=_ahead(scope, people),
+        due=_due(scope, cells),
         worse=_worse(scope),
         cohorts=tables,
         survival=survival,
@@ -709,6 +710,49 @@ def _ahead(scope: _Scope, people: dict[str, dict[str, Any]], window: int = 90) -
     leaving, leaving_mrr = opened(scheduled, command)
     due, due_mrr = opened(renewing, command)
     return s.Ahead(scope.after, leaving, leaving_mrr, due, due_mrr, window)
+
+
+def _due(scope: _Scope, cells: _Cells) -> s.ComingDue | None:
+    """What became of yearly terms, month by month, and what is promised as the month ends; None without either."""
+    from fractions import Fraction
+
+    from tenure.kernel import stats
+    from tenure.measure.committed import CommittedBook
+    from tenure.measure.renewal_answer import renewals
+    from tenure.measure.renewals import OUTCOMES
+
+    if cells.main is None:
+        return None
+    assumed = scope.shop.assumptions
+    told = renewals(
+        scope.facts, scope.definition, first=cells.months[0], after=scope.after, currency=scope.currency,
+        grace=assumed.grace_days, length="year",
+    )  # fmt: skip
+    by_month = {row["period_start"]: row for row in told.rows() if row["currency"] == cells.main}
+    parts = dict(
+        zip(OUTCOMES, ("arr_due_renewed", "arr_due_late", "arr_due_undecided", "arr_lost_at_renewal"), strict=True)
+    )
+    months = []
+    for period in told.periods[-MONTHS_SHOWN:]:
+        row = by_month.get(period.first.isoformat())
+        counts = {outcome: row[outcome] if row else 0 for outcome in OUTCOMES}
+        arr = {outcome: (row[parts[outcome]] if row else None) or Decimal(0) for outcome in OUTCOMES}
+        months.append(s.DueMonth(s.Period(period.first, period.after), counts, arr))
+    book = CommittedBook(
+        scope.facts, scope.definition, told.periods[-1:], assumed.committed_months, None, scope.currency
+    )
+    promised = book.figures().get((0, "", cells.main))
+    signed, leaving = (Fraction(getattr(promised, part)) if promised else Fraction(0) for part in ("signed", "leaving"))
+    cell = cells.at("mrr", scope.first, cells.main)
+    if cell is None or cell.value is None or (not signed and not leaving and not any(month.due for month in months)):
+        return None
+    came = sum(month.counts["renewed"] + month.counts["late"] for month in months)
+    decided = came + sum(month.counts["lost"] for month in months)
+    low, high = stats.wilson(came, decided)
+    return s.ComingDue(
+        cells.main, tuple(months), cell.major(cell.value) or Decimal(0), cell.major(signed) or Decimal(0),
+        cell.major(leaving) or Decimal(0), assumed.committed_months, came / decided if decided else None, low, high,
+    )  # fmt: skip
 
 
 def _standing_amount(scope: _Scope, micro: int, currency: str) -> tuple[str, Decimal]:

@@ -300,6 +300,40 @@ class Ahead:
 
 
 @dataclass(frozen=True)
+class DueMonth:
+    """What came due in one period: how many renewals by outcome (renewed, late, undecided, lost), and their ARR."""
+
+    period: Period
+    counts: Mapping[str, int]
+    arr: Mapping[str, Decimal]
+
+    @property
+    def due(self) -> int:
+        """How many came due."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True)
+class ComingDue:
+    """Do yearly terms renew, and what is already promised?
+
+    months       terms of a year or more, oldest first, the last is the period of the report; due = sum of `counts`
+    rate         share of the decided of all months that renewed, with its interval; None where none is decided
+    signed, leaving   MRR that will begin and that will go within `months_ahead`, as told by the period's end
+    """
+
+    currency: str
+    months: tuple[DueMonth, ...]
+    mrr: Decimal
+    signed: Decimal
+    leaving: Decimal
+    months_ahead: int = 12
+    rate: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
 class SegmentRate:
     """How much worse or better is one segment than all the others?
 
@@ -608,3 +642,4 @@ class Story:
     orders: tuple[Orders, ...] = ()
     definitions: tuple[Definition, ...] = ()
     notes: tuple[Note, ...] = ()
+    due: ComingDue | None = None

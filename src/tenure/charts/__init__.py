@@ -7,6 +7,7 @@
     cost_of_churn                   what churn cost: lost, at risk, kept
     renewals_by_period              what came due, and what became of it
     movements_by_cause              why MRR grew or shrank
+    change_by_cause                 why those who stayed pay more or less
     rate_over_time                  one rate with its interval and its target
     left_its_range                  numbers on their usual range
     revenue_by_period, customers_by_period   a business that sells orders
@@ -42,6 +43,7 @@ _WHERE = {
     "seen_and_expected": "purchases",
     "retention_curve": "purchases",
     "renewals_by_period": "renewals",
+    "change_by_cause": "renewals",
     "movements_by_cause": "renewals",
     "svg": "picture",
     "png": "picture",
@@ -49,6 +51,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "change_by_cause",
     "churn_by_segment",
     "cohort_heatmap",
     "cost_of_churn",
@@ -79,7 +82,7 @@ if TYPE_CHECKING:
     from tenure.charts.lifetimes import hazard, survival
     from tenure.charts.picture import png, save, svg
     from tenure.charts.purchases import retention_curve, seen_and_expected
-    from tenure.charts.renewals import movements_by_cause, renewals_by_period
+    from tenure.charts.renewals import change_by_cause, movements_by_cause, renewals_by_period
     from tenure.charts.revenue import customers_by_period, rate_over_time, revenue_by_period
     from tenure.charts.roll_forward import movements, waterfall
     from tenure.charts.segments import churn_by_segment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tenure.charts import look
-from tenure.charts.language import Language
+from tenure.charts.language import MINUS, Language
 from tenure.charts.language import language as language_of
 
 if TYPE_CHECKING:
@@ -100,6 +100,54 @@ def movements_by_cause(
     }
     every = sorted({look.plain(row["period"]) for row in look.rows_of(rows)})
     return _stacked(told, colours, every, currency, grain, words, width, height)
+
+
+def change_by_cause(
+    rows: Any, currency: str, language: str = "en", width: int = look.WIDE, height: int = 0
+) -> alt.LayerChart:
+    """Why those who stayed pay more or less, a lying bar per cause: gains to the right, losses to the left.
+
+    rows: `cause`, `amount` (major units, signed as it moved MRR), in the order in which they are shown.
+    """
+    import altair as alt
+
+    words = language_of(language)
+    bars: list[dict[str, Any]] = []
+    for row in look.rows_of(rows):
+        amount = float(row["amount"])
+        label = words.named("causes", row["cause"])
+        # A cause may have gains and losses: each is a bar of its own.
+        place = label + (" +" if amount >= 0 else f" {MINUS}")
+        bars.append(
+            {
+                "label": place,
+                "amount": amount,
+                "gains": amount >= 0,
+                "text": words.money(row["amount"], currency, True),
+                "end": max(amount, 0.0),
+            }
+        )
+    bars.sort(key=lambda bar: -bar["amount"])
+    most = max((abs(bar["amount"]) for bar in bars), default=1.0) or 1.0
+    least = min((bar["amount"] for bar in bars), default=0.0)
+    scale = alt.Scale(domain=[min(least * 1.1, 0.0), most * (1.3 if width >= 480 else 1.8)], nice=False)
+    axis = look.money_axis(words, currency, tickCount=3 if width < 480 else 6)
+    along = alt.X("amount:Q", scale=scale, axis=axis)
+    limit = 130 if width < 480 else 240
+    upright = alt.Y(
+        "label:N", sort=[bar["label"] for bar in bars], title=None, axis=alt.Axis(labelLimit=limit, grid=False)
+    )
+    colour = alt.Color(
+        "gains:N",
+        scale=alt.Scale(domain=[True, False], range=[look.KINDS["expansion"], look.KINDS["contraction"]]),
+        legend=None,
+    )
+    base = alt.Chart()
+    drawn = base.mark_bar(cornerRadius=1.5).encode(y=upright, x=along, color=colour)
+    texts = base.mark_text(align="left", dx=6, fontWeight=600, fontSize=12).encode(
+        y=upright, x=alt.X("end:Q", scale=scale, axis=axis), text="text:N"
+    )
+    return look.finished([drawn, texts], width, height or 30 * len(bars) + 50, bars)
 
 
 def _stacked(

@@ -134,6 +134,7 @@ def render(story: Story, language: str = "en") -> str:
             }
             if story.ahead
             else None,
+            due={"answer": teller.due(story.due)} if story.due else None,
             worse=_worse(teller, story.worse) if story.worse else None,
             best=[
                 {"answer": teller.best(orders.costliest), "opened": orders.costliest}

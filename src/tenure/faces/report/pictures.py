@@ -15,6 +15,7 @@ from tenure import charts
 from tenure.app.story import (
     Activity,
     Cohorts,
+    ComingDue,
     Hazard,
     Headline,
     Layer,
@@ -57,6 +58,8 @@ def pictures(teller: Teller) -> list[Picture]:
     found: list[Picture] = []
     for recurring in story.recurring:
         found.extend(_recurring(teller, recurring))
+    if story.due and any(month.due for month in story.due.months):
+        found.append(_due(teller, story.due))
     # One rate is drawn over time: the first that has a history with intervals (customer churn, as a rule).
     told = next((one for one in story.rates if sum(point.low is not None for point in one.history) > 2), None)
     if told:
@@ -113,6 +116,10 @@ def _recurring(teller: Teller, recurring: Recurring) -> list[Picture]:
                 tuple(rows),
             )
         )
+    stayed = [line for line in recurring.lines if line.kind in ("expansion", "contraction")]
+    amounts = [(cause, amount) for line in stayed for cause, amount in line.causes if amount]
+    if len(amounts) > 1:
+        found.append(_causes(teller, recurring, amounts))
     if len(recurring.months) > 1:
         grew = sum(1 for one in recurring.months if one.closing > one.opening)
         kinds = [kind for kind in KINDS if any(one.amounts.get(kind) for one in recurring.months)]
@@ -151,6 +158,54 @@ def _recurring(teller: Teller, recurring: Recurring) -> list[Picture]:
     if several_cohorts(recurring.layers):
         found.append(_layers(teller, recurring.layers, currency, "layers"))
     return found
+
+
+def _due(teller: Teller, due: ComingDue) -> Picture:
+    words, code, currency = teller.language.words, teller.language.code, due.currency
+    columns = {"renewed": "arr_due_renewed", "late": "arr_due_late", "undecided": "arr_due_undecided"}
+    columns["lost"] = "arr_lost_at_renewal"
+    bars = [
+        {"period_start": month.period.start, **{columns[outcome]: arr for outcome, arr in month.arr.items()}}
+        for month in due.months
+    ]
+    grain = due.months[-1].period.grain
+    return Picture(
+        "renewals",
+        words("picture.renewals_title"),
+        (teller.renewed(due),),
+        words("picture.renewals_alt"),
+        lambda width: charts.renewals_by_period(bars, currency, grain, code, width),
+        (words("picture.period"), *(words(f"renewals.{outcome}") for outcome in columns)),
+        tuple(
+            (
+                teller.period(month.period, short=True),
+                *(teller.language.money(month.arr[outcome], currency, whole=False) for outcome in columns),
+            )
+            for month in due.months[-MOST_ROWS:]
+        ),
+    )
+
+
+def _causes(teller: Teller, recurring: Recurring, amounts: list[tuple[str, Decimal]]) -> Picture:
+    """Why those who stayed pay more or less."""
+    words, code, currency = teller.language.words, teller.language.code, recurring.currency
+    most, amount = max(amounts, key=lambda pair: abs(pair[1]))
+    sentence = Sentence(
+        teller.language.template("picture.causes"),
+        {"cause": teller.cause(most), "amount": Told(teller.language.money(amount, currency, True))},
+    )
+    bars = [{"cause": cause, "amount": value} for cause, value in amounts]
+    return Picture(
+        "causes",
+        words("picture.causes_title"),
+        (sentence,),
+        words("picture.causes_alt"),
+        lambda width: charts.change_by_cause(bars, currency, code, width),
+        (words("customer.cause"), words("why.amount")),
+        tuple(
+            (teller.cause(cause), teller.language.money(value, currency, True, whole=False)) for cause, value in amounts
+        ),
+    )
 
 
 def _rate(teller: Teller, headline: Headline) -> Picture:

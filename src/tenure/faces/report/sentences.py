@@ -19,6 +19,7 @@ from tenure.app.story import (
     Ahead,
     Amount,
     Chosen,
+    ComingDue,
     Comparison,
     Definition,
     Figure,
@@ -497,6 +498,54 @@ class Teller:
             values[name] = Told(self.language.words("ahead.customers", opened.total, count=count))
             values[f"{name}_mrr"] = self.amounts(amounts)
         return [Sentence(self.language.template(f"ahead.{key}"), values)]
+
+    def due(self, due: ComingDue) -> list[Sentence]:
+        """What became of yearly terms, and what is already promised."""
+        month = due.months[-1]
+        told = [self.renewed(due)] if due.rate is not None else []
+        if month.due:
+            count = self.language.words("due.renewals", month.due, count=self.language.number(month.due))
+            told.append(
+                self._say(
+                    "due.month",
+                    period=self.period(month.period),
+                    due=Told(count),
+                    arr=self._arr(due, sum(month.arr.values(), Decimal(0))),
+                    renewed=self.count(month.counts["renewed"]),
+                    late=self.count(month.counts["late"]),
+                    undecided=self.count(month.counts["undecided"]),
+                    lost=self.count(month.counts["lost"]),
+                    lost_arr=self._arr(due, month.arr["lost"]),
+                )
+            )
+        else:
+            told.append(self._say("due.none", period=self.period(month.period)))
+        if due.signed or due.leaving:
+            told.append(
+                self._say(
+                    "due.promised",
+                    months=self.count(due.months_ahead),
+                    mrr=self._arr(due, due.mrr),
+                    cmrr=self._arr(due, due.mrr + due.signed - due.leaving),
+                    signed=self._arr(due, due.signed),
+                    leaving=self._arr(due, due.leaving),
+                )
+            )
+        return told
+
+    def renewed(self, due: ComingDue) -> Sentence:
+        """Which share of the decided yearly terms renewed, over all months that are shown."""
+        decided = sum(month.due - month.counts["undecided"] for month in due.months)
+        of = {"decided": self.count(decided), "count": self.count(len(due.months))}
+        if due.low is None or due.high is None or due.rate is None:
+            return self._say("due.undecided")
+        between = self.language.words(
+            "page.interval_short", low=self.language.percent(due.low), high=self.language.percent(due.high)
+        )
+        return self._say("due.rate", decided, rate=Told(self.language.percent(due.rate), between), **of)
+
+    def _arr(self, due: ComingDue, value: Decimal) -> Told:
+        return Told(self.language.money(value, due.currency))
 
     def worse(self, worse: Worse) -> list[Sentence]:
         """Which segments lose more than the rest."""

@@ -64,6 +64,9 @@ def print_report(story: Story, console: Console, language: str = "en") -> None:
         _chosen(teller, console, story.chosen)
     if story.ahead:
         _ahead(teller, console, story.ahead)
+    if story.due:
+        _heading(console, words("due.question"))
+        _say(console, teller.due(story.due))
     if story.worse:
         _worse(teller, console, story.worse)
     for orders in story.orders:
