@@ -8,7 +8,8 @@ The steps, in order; each takes any text and none can fail:
 3. Invisible characters go: zero-width, those that turn the direction of writing, control characters, lone surrogates.
    Emoji stay, without the marks that only choose their looks.
 4. Unicode's canonical composition (NFC).
-5. Every run of white space becomes one space; a character repeated more than three times is written three times.
+5. Every run of white space becomes one space; a character repeated more than three times, digits apart, is written
+   three times.
 6. Of what is longer than 4,000 characters the first 3,000 and the last 1,000 count: people say why at the beginning,
    and sum up at the end.
 """
@@ -33,7 +34,7 @@ _INVISIBLE = re.compile(
     "\U000e0000-\U000e0fff\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]+"
 )
 _SPACE = re.compile(r"\s{2,}|[^\S ]")
-_REPEATED = re.compile(r"(.)\1{3,}", re.DOTALL)
+_REPEATED = re.compile(r"(\D)\1{3,}")
 _UNSEEN = ("style", "script", "head")
 
 

@@ -1,6 +1,6 @@
 """Which language is a text written in? English, Thai or another, told by script and by the commonest words.
 
-Thai has a script of its own: a text of which a fifth of the letters are Thai is Thai, for Thai customers write brands
+Thai has a script of its own: a text of which a tenth of the letters are Thai is Thai, for Thai customers write brands
 and products in Latin letters. A Latin text is English if English function words outnumber those of the other languages
 that share the letters, and few letters occur that English does not write; with no such word at all it is English if one
 of its words is among the common ones or ends as English words do. What has no letters has no language.
@@ -45,7 +45,7 @@ def language_of(text: str) -> str:
     thai = sum("\u0e01" <= character <= "\u0e2e" for character in text) if not text.isascii() else 0
     if letters == 0:
         return ""
-    if thai * 5 >= letters:
+    if thai * 10 >= letters:
         return "th"
     if not text.isascii():
         latin = sum(character < "\u0250" or "\u1e00" <= character <= "\u1eff" for character in _LETTER.findall(text))
@@ -57,7 +57,7 @@ def language_of(text: str) -> str:
     english = said.pop("en")
     foreign = len(_LATIN_BEYOND_ENGLISH.findall(text.lower()))
     if english or max(said.values()):
-        return "en" if english >= max(said.values()) and foreign * 12 <= letters else "other"
+        return "en" if english >= max(said.values()) and foreign * 8 <= letters else "other"
     return "en" if not foreign and any(word in common or _ENDING.search(word) for word in words) else "other"
 
 

@@ -1,8 +1,9 @@
 """Why do they say they leave? Each text read as a cause and a reason of the taxonomy, or "can't tell".
 
 The reading starts from the taxonomy's phrases alone. What people label is learnt besides: the latest label of a text
-counts, it is the answer for that text, and it teaches the reading of texts like it. With fifty labels and more,
-confidence is calibrated on them alone, for customers write otherwise than authors of phrases.
+counts, it is the answer for that text, and it teaches the reading of texts like it; one that names only a cause teaches
+the reason of it that is likeliest by the phrases. With fifty labels and more, confidence is calibrated on them alone,
+for customers write otherwise than authors of phrases.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from tenure.text.linear import THRESHOLD, Encoder, TextClassifier
 from tenure.text.taxonomy import Taxonomy
 
 PERSON = "person"
-_LABEL_COUNTS = 3.0  # one text of a customer is worth so many phrases
 _ENOUGH_LABELS = 50
 _MOST = 0.5  # of a cause's chance that one reason must have to be named
 
@@ -166,26 +166,47 @@ def _learnt(
     taxonomy: Taxonomy, encoder: Encoder | None, texts: Mapping[str, str], labelled: Mapping[str, str]
 ) -> ReasonClassifier:
     """The reading from a taxonomy's phrases and the texts that are labelled."""
-    words, codes = [], []
-    for code, _, phrase in taxonomy.phrases():
-        words.append(phrase)
-        codes.append(code)
+    for code in labelled.values():
+        taxonomy[code]  # says which code nobody knows
+    words = [phrase for _, _, phrase in taxonomy.phrases()]
+    codes = [code for code, _, _ in taxonomy.phrases()]
     phrases = len(words)
-    for text_id, code in labelled.items():
-        reason = taxonomy[code]
-        if cleaned(texts.get(text_id)):
-            words.append(texts[text_id])
-            codes.append(reason.code)
-    labels = len(words) - phrases
-    enough = labels >= _ENOUGH_LABELS
+    said = [(texts[text_id], code) for text_id, code in labelled.items() if cleaned(texts.get(text_id))]
+    words += [text for text, _ in said]
+    codes += _reasons_of([text for text, _ in said], [code for _, code in said], words[:phrases], codes, encoder)
+    enough = len(said) >= _ENOUGH_LABELS
     model = TextClassifier.fit(
         words,
         codes,
         encoder=encoder,
-        weights=[1.0] * phrases + [_LABEL_COUNTS] * labels,
-        calibrate_on=[not enough] * phrases + [True] * labels,
-        family=lambda code: code.partition(".")[0],
+        calibrate_on=[not enough] * phrases + [True] * len(said),
+        family=_cause,
         balanced=True,
         made_of=json.dumps({"taxonomy": taxonomy.fingerprint, "labelled": dict(labelled)}, ensure_ascii=False),
     )
     return ReasonClassifier(taxonomy, model, encoder, labelled)
+
+
+def _cause(code: str) -> str:
+    return code.partition(".")[0]
+
+
+def _reasons_of(
+    texts: Sequence[str],
+    given: Sequence[str],
+    phrases: Sequence[str],
+    codes: Sequence[str],
+    encoder: Encoder | None,
+) -> list[str]:
+    """The codes that labels teach: a reason as it is, a cause as the likeliest of its reasons that has phrases."""
+    found = list(given)
+    whole = [number for number, code in enumerate(given) if "." not in code and code not in codes]
+    if not whole:
+        return found
+    model = TextClassifier.fit(phrases, codes, encoder=encoder, balanced=True)
+    chances = model.probabilities([texts[number] for number in whole])
+    for number, row in zip(whole, chances, strict=True):
+        within = [place for place, code in enumerate(model.labels) if _cause(code) == given[number]]
+        if within:
+            found[number] = model.labels[max(within, key=lambda place: float(row[place]))]
+    return found

@@ -1,12 +1,13 @@
 """Which words does a text have, also where nobody writes spaces between them? For naming topics, not for labels.
 
 Latin and other scripts with spaces: runs of letters. Thai: words are learnt from the texts themselves, without a
-dictionary, so names of products and features are words as well. Two steps:
+dictionary, so names of products and features are words as well. Three steps:
 
 1. A run of Thai is cut into character clusters, which no word may divide (a consonant with its vowels and tone marks).
 2. A sequence of clusters is a word if it occurs at least three times and at least three different clusters, or an end,
    stand before it and after it (Feng, Chen, Deng and Zheng, "Accessor Variety Criteria for Chinese Word Extraction",
-   2004). A run is then cut into the words that together are likeliest, and counted again, twice over.
+   2004); unless it is two words that meet no more than ten times as often as clusters thrown together would.
+3. A run is cut into the words that together are likeliest, and they are counted again, twice over.
 
 Who has a better divider, such as pythainlp's `word_tokenize`, hands it to `topics(..., divide=...)`.
 """
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 LONGEST = 8  # clusters
 SEEN = 3
 VARIETY = 3
+TOGETHER = 10
 SAMPLE = 10_000  # runs of Thai from which words are learnt
 _ROUNDS = 2
 _RUN = re.compile(r"[\u0e01-\u0e4e]+|[^\W\d_\u0e00-\u0e7f]+(?:['’][^\W\d_\u0e00-\u0e7f]+)?")
@@ -81,6 +83,8 @@ class Divider:
             for word, count in found.items()
             if count >= SEEN and (_CLUSTER.fullmatch(word) or min(len(before[word]), len(after[word])) >= VARIETY)
         }
+        total = sum(count for word, count in found.items() if _CLUSTER.fullmatch(word))
+        kept = {word: count for word, count in kept.items() if not _is_two_words(word, found, kept, total)}
         self._cost = _costs(kept)
         for _ in range(_ROUNDS):
             used: Counter[str] = Counter()
@@ -131,6 +135,16 @@ class Divider:
                 joined.append(word)
             strange = new
         return joined
+
+
+def _is_two_words(word: str, found: Counter[str], kept: dict[str, int], total: int) -> bool:
+    """Whether a sequence is two words that met by chance."""
+    return any(
+        word[:end] in kept
+        and word[end:] in kept
+        and found[word] * total < TOGETHER * found[word[:end]] * found[word[end:]]
+        for end in _ends(word)[1:-1]
+    )
 
 
 def _ends(run: str) -> list[int]:
