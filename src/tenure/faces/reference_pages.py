@@ -128,6 +128,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "How fast do they leave?": (
         "customer_churn_rate", "customer_churn_rate_monthly", "customer_churn_rate_annual", "involuntary_churn_share",
     ),
+    "What came due, and what is promised?": (
+        "renewals_due", "renewals_renewed", "renewals_late", "renewals_undecided", "renewals_lost", "renewal_rate",
+        "annual_plan_renewal_rate", "renewal_churn_rate", "arr_due", "arr_due_renewed", "arr_due_late",
+        "arr_due_undecided", "arr_lost_at_renewal", "arr_renewed", "arr_renewal_uplift", "arr_renewal_downsell",
+        "arr_renewal_rate", "arr_net_renewal_rate", "cmrr", "cmrr_signed", "cmrr_leaving",
+    ),
     "What is a customer worth, and what does winning one cost?": (
         "ltv", "ltv_simple", "ltv_revenue", "ltv_six_months", "ltv_arrears", "ltv_discounted", "cac", "cac_payback",
         "cac_payback_churn_adjusted", "ltv_to_cac", "ltv_simple_to_cac",
@@ -172,6 +178,10 @@ INTERVALS = {
     "customer_churn_rate_monthly": f"{_WILSON}; its two ends are converted like the rate",
     "customer_churn_rate_annual": f"{_WILSON}; its two ends are converted like the rate",
     "renewal_churn_rate": _WILSON,
+    "renewal_rate": _WILSON,
+    "annual_plan_renewal_rate": _WILSON,
+    "arr_renewal_rate": _EFFECTIVE,
+    "arr_net_renewal_rate": _RATIO,
     "involuntary_churn_share": _WILSON,
     "gross_mrr_churn_rate": _EFFECTIVE,
     "grr": _EFFECTIVE,
@@ -361,11 +371,22 @@ def _title(source: str) -> str:
 def _empty(metric: Metric) -> str:
     """What the metric says of a period in which there was nothing, asked of the metric itself."""
     from tenure.measure.buyers import NOTHING_KNOWN, BuyerFigures
+    from tenure.measure.committed import Committed
     from tenure.measure.figures import Figures, Retention
+    from tenure.measure.renewal_book import RenewalFigures
     from tenure.measure.usage_revenue import UsageFigures
 
     unknown = BuyerFigures(reason=NOTHING_KNOWN)
-    empty = Figures(_PERIOD, "", "USD", kept_12m=Retention(), usage=UsageFigures(), buyers=unknown)
+    empty = Figures(
+        _PERIOD,
+        "",
+        "USD",
+        kept_12m=Retention(),
+        usage=UsageFigures(),
+        renewals=RenewalFigures(),
+        committed=Committed(),
+        buyers=unknown,
+    )
     value = metric.compute(empty)
     if value.value is None:
         return f"no value (NULL), because {value.reason}"
