@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # A Newton step that would gain less than this in log-likelihood ends the search.
 _GAIN = 1e-9
+# To tell the hills apart that starts stand on, this is near enough to the top.
+_NEAR = 0.05
 _STEPS = 200
 # No step goes further than this on the scale of logarithms.
 _STRIDE = 2.0
@@ -71,14 +73,17 @@ class Optimum(NamedTuple):
     converged: bool
 
 
-def climb(objective: Objective, start: Real, free: NDArray[np.bool_] | None = None) -> Optimum:
-    """The top of the hill that `start` stands on; coordinates that are not `free` stay where they are."""
+def climb(objective: Objective, start: Real, free: NDArray[np.bool_] | None = None, gain: float = _GAIN) -> Optimum:
+    """The top of the hill that `start` stands on; coordinates that are not `free` stay where they are.
+
+    gain: a step that promises less log-likelihood than this ends the search.
+    """
     with np.errstate(over="ignore", divide="ignore", invalid="ignore", under="ignore"):
         # Far from the top numbers overflow; such steps are not taken.
-        return _climb(objective, start, np.ones(len(start), dtype=bool) if free is None else free)
+        return _climb(objective, start, np.ones(len(start), dtype=bool) if free is None else free, gain)
 
 
-def _climb(objective: Objective, start: Real, free: NDArray[np.bool_]) -> Optimum:
+def _climb(objective: Objective, start: Real, free: NDArray[np.bool_], enough: float) -> Optimum:
     at = np.array(start, dtype=np.float64)
     value, gradient, hessian = objective(at)
     damping = 0.0
@@ -92,7 +97,7 @@ def _climb(objective: Objective, start: Real, free: NDArray[np.bool_]) -> Optimu
         # Where the surface curves upwards, its mirror image still points uphill.
         step = vectors @ (along / (np.maximum(abs(values), floor) + damping))
         gain = float(slope @ step) / 2
-        if (values > -floor).all() and damping == 0.0 and gain < _GAIN + 1e-14 * abs(value):
+        if (values > -floor).all() and damping == 0.0 and gain < enough + 1e-14 * abs(value):
             return Optimum(at, value, gradient, hessian, True)
         step *= min(1.0, _STRIDE / max(float(abs(step).max(initial=0.0)), 1e-300))
         there = at.copy()
@@ -120,11 +125,11 @@ def _climb(objective: Objective, start: Real, free: NDArray[np.bool_]) -> Optimu
 
 def highest(objective: Objective, starts: Iterable[Real], rough: Objective | None = None) -> Optimum:
     """The best top over several starts; `rough`, the same on fewer data, sorts out the starts where data are many."""
-    tops = [climb(rough or objective, np.asarray(start, dtype=np.float64)) for start in starts]
+    tops = [climb(rough or objective, np.asarray(start, dtype=np.float64), gain=_NEAR) for start in starts]
     tops = sorted((top for top in tops if math.isfinite(top.value)), key=lambda top: -top.value)
     if not tops:
         raise CannotFit("the likelihood has no value at any start; are times or counts of an absurd size?")
-    return tops[0] if rough is None else climb(objective, tops[0].at)
+    return climb(objective, tops[0].at)
 
 
 def covariance(hessian: Real, free: NDArray[np.bool_]) -> Real:

@@ -206,10 +206,12 @@ def _in_chunks(
     """Rows in portions, each with the rule that is exact enough for it."""
     r, alpha, s, beta = values
     fall = r + x + s
-    # How steeply the density falls at first, over how it does in the end, and how near its corner lies.
+    # How steeply the density falls at first, over how it does in the end; and where its corner lies, left of w = 0.
     ratio = (alpha + t_x) / (beta + t_x)
     first = (r + x - 1 + (s + 1) * ratio) / fall
-    hard = (first < 0.4) | (first > 6) | (fall < 1.6 * ratio) | ((s + 1) * (1 - ratio) > 4 * ratio * (1 + x))
+    corner = -fall / _FALL * np.log(np.maximum(1 - 1 / ratio, 1e-12))  # of 1 - w, its logarithm
+    turns = (s + 1) * (1 - ratio) > 4 * ratio * (1 + x)
+    hard = (first < 0.4) | (first > 6) | (corner < 0.34) | turns
     if not hard.any():
         for begin in range(0, len(x), _CHUNK):
             yield slice(begin, begin + _CHUNK), _EASY

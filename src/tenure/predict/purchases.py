@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Self = TypeVar("Self", bound="PurchaseModel")
 
 # Above this many distinct histories the starts are compared on about so many of them.
-FIRST_LOOK = 2_000
+FIRST_LOOK = 1_000
 
 
 class PurchaseModel(Model):
