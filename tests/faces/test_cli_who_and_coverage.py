@@ -107,7 +107,7 @@ def test_coverage_is_drawn_with_its_gaps_in_both_languages(say: Say, tmp_path: P
 def test_the_picture_has_a_bar_before_and_after_each_gap() -> None:
     from datetime import date
 
-    from tenure.charts.coverage import timeline
+    from tenure.charts.coverage import coverage_timeline
 
     begin = date(2025, 1, 1)
     gaps = [{"from": begin + timedelta(days=n), "to": begin + timedelta(days=n + 5)} for n in (10, 40)]
@@ -115,8 +115,8 @@ def test_the_picture_has_a_bar_before_and_after_each_gap() -> None:
         {"table": "usage", "since": begin, "until": begin + timedelta(days=99), "gaps": gaps},
         {"table": "traits", "since": None, "until": None, "gaps": []},
     ]
-    drawn = timeline(rows, None, begin + timedelta(days=99)).to_dict()
-    told = drawn["data"]["values"]
+    drawn = coverage_timeline(rows, None, begin + timedelta(days=99)).to_dict()
+    (told,) = drawn["datasets"].values()
     assert [(bar["what"], bar["from"], bar["to"]) for bar in told] == [
         ("Facts", "2025-01-01", "2025-01-11"),
         ("Gap", "2025-01-11", "2025-01-16"),

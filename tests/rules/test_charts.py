@@ -58,6 +58,13 @@ EVERY: dict[str, Callable[[str, int], Any]] = {
     "revenue_by_period": lambda language, width: charts.revenue_by_period(
         [{"period": day, "revenue": Decimal("10.5")} for day in MONTHS], "EUR", language, width=width
     ),
+    "coverage_timeline": lambda language, width: charts.coverage_timeline(
+        [{"table": "usage", "since": MONTHS[0], "until": MONTHS[-1], "gaps": [{"from": MONTHS[1], "to": MONTHS[2]}]}],
+        MONTHS[-1],
+        MONTHS[-1],
+        language,
+        width,
+    ),
     "customers_by_period": lambda language, width: charts.customers_by_period(
         [{"period": day, "customers": 10, "new_customers": 4} for day in MONTHS], language, width=width
     ),
@@ -201,6 +208,7 @@ def test_a_chart_of_no_rows_is_an_empty_picture_and_no_error(name: str) -> None:
         "churn_by_segment": lambda: charts.churn_by_segment([]),
         "rate_over_time": lambda: charts.rate_over_time([]),
         "revenue_by_period": lambda: charts.revenue_by_period([], "USD"),
+        "coverage_timeline": lambda: charts.coverage_timeline([], None, None),
         "customers_by_period": lambda: charts.customers_by_period([]),
     }
     assert charts.svg(empty[name]()).startswith("<svg")

@@ -4,6 +4,7 @@
     layer_cake, cohort_heatmap      which cohorts carry the revenue; how much of each is still there
     survival, hazard                how long customers stay; when they leave
     churn_by_segment                which plan, channel or country loses more
+    coverage_timeline               which facts there are, since when, with what gaps
     cost_of_churn                   what churn cost: lost, at risk, kept
     renewals_by_period              what came due, and what became of it
     movements_by_cause              why MRR grew or shrank
@@ -34,6 +35,7 @@ _WHERE = {
     "hazard": "lifetimes",
     "churn_by_segment": "segments",
     "cost_of_churn": "costs",
+    "coverage_timeline": "coverage",
     "rate_over_time": "revenue",
     "left_its_range": "watching",
     "revenue_by_period": "revenue",
@@ -55,6 +57,7 @@ __all__ = [
     "churn_by_segment",
     "cohort_heatmap",
     "cost_of_churn",
+    "coverage_timeline",
     "customers_by_period",
     "hazard",
     "layer_cake",
@@ -79,6 +82,7 @@ if TYPE_CHECKING:
     from tenure.charts.buyers import purchase_gaps, rfm_map
     from tenure.charts.cohorts import cohort_heatmap, layer_cake
     from tenure.charts.costs import cost_of_churn
+    from tenure.charts.coverage import coverage_timeline
     from tenure.charts.lifetimes import hazard, survival
     from tenure.charts.picture import png, save, svg
     from tenure.charts.purchases import retention_curve, seen_and_expected

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FACTS, GAP, CHANGING = look.ACCENT, look.WARM, "#fae8d3"
 
 
-def timeline(
+def coverage_timeline(
     rows: Any,
     changing: date | None,
     until: date | None,

@@ -21,7 +21,6 @@ from tenure.measure.movements import movements
 from tenure.measure.silences import Rhythm, rhythm
 
 if TYPE_CHECKING:
-    import altair as alt
     import pyarrow as pa
 
 # Tables whose rows are events that come by themselves: a silence in them may be an outage.
@@ -133,12 +132,12 @@ class Coverage:
         """The customers of now without any trace. Arrow: customer_id, name, since (UTC, when the customer came)."""
         return _silent(self.facts, self.definition, self.traced, limit)
 
-    def chart(self, language: str = "en") -> alt.LayerChart:
+    def chart(self, language: str = "en") -> Any:
         """Each table as a line of time, with its gaps, and the months that may still change (altair.Chart)."""
-        from tenure.charts.coverage import timeline
+        from tenure.charts.coverage import coverage_timeline
 
         changing = self.provisional[0].first if self.provisional else None
-        return timeline([table.as_json() for table in self.tables], changing, self.until, language)
+        return coverage_timeline([table.as_json() for table in self.tables], changing, self.until, language)
 
 
 def coverage(facts: Facts, definition: Definition) -> Coverage:
