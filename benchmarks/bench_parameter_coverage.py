@@ -26,8 +26,9 @@ def cases() -> dict[str, tuple[Any, int, Callable[[Any, int, int], Any]]]:
     """Per model: the truth, how many customers, and one simulation with its fit."""
     from tenure import predict
 
+    # Who is watched for how long is drawn from another stream than what they do, or the two would go together.
     def buyers(truth: Any, n: int, seed: int) -> Any:
-        age = np.random.default_rng(seed).integers(182, 365, n) / 7.0
+        age = np.random.default_rng([seed, 1]).integers(182, 365, n) / 7.0
         made = truth.simulate(age, seed)
         return type(truth)().fit(made.frequency, made.recency, made.age)
 
@@ -36,11 +37,11 @@ def cases() -> dict[str, tuple[Any, int, Callable[[Any, int, int], Any]]]:
         return type(truth)().fit(made.frequency, made.recency, made.age)
 
     def spenders(truth: Any, n: int, seed: int) -> Any:
-        made = truth.simulate(1 + np.random.default_rng(seed).geometric(0.3, n), seed)
+        made = truth.simulate(1 + np.random.default_rng([seed, 1]).geometric(0.3, n), seed)
         return type(truth)().fit(made.frequency, made.value)
 
     def subscribers(truth: Any, n: int, seed: int) -> Any:
-        made = truth.simulate(np.random.default_rng(seed).integers(4, 13, n), seed)
+        made = truth.simulate(np.random.default_rng([seed, 1]).integers(4, 13, n), seed)
         return type(truth)().fit(made.periods, made.churned)
 
     return {

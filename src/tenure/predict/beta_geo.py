@@ -200,7 +200,7 @@ class ModifiedBetaGeoNBD(BetaGeoNBD):
 
     >>> model = ModifiedBetaGeoNBD.of(r=0.5248, alpha=6.183, a=0.8914, b=1.614)
     >>> model.probability_alive([2, 0], [30.43, 0], [38.86, 38.86]).round(4).tolist()
-    [0.7388, 0.3885]
+    [0.7061, 0.3897]
     """
 
     edges: ClassVar[tuple[Edge, ...]] = (

@@ -80,7 +80,7 @@ class GammaGamma(Model):
     >>> round(model.mean, 2)
     35.22
     >>> model.expected_value([1, 10], [100.0, 100.0]).round(2).tolist()
-    [80.26, 97.34]
+    [80.26, 97.28]
     """
 
     names: ClassVar[tuple[str, ...]] = ("p", "q", "v")

@@ -72,7 +72,7 @@ class ParetoNBD(PurchaseModel):
 
     >>> model = ParetoNBD.of(r=0.5533, alpha=10.5776, s=0.6062, beta=11.6688)
     >>> model.probability_alive([2, 0], [30.43, 0], [38.86, 38.86]).round(4).tolist()
-    [0.8652, 0.2899]
+    [0.8691, 0.2951]
     """
 
     r_: float

@@ -221,7 +221,7 @@ class ShiftedBetaGeometric(RetentionCurve):
     >>> curve
     ShiftedBetaGeometric(alpha=0.6681, beta=3.806)
     >>> (1000 * curve.survival([8, 12])).round().tolist()
-    [467.0, 388.0]
+    [460.0, 378.0]
     """
 
     names: ClassVar[tuple[str, ...]] = ("alpha", "beta")
@@ -268,7 +268,7 @@ class BetaDiscreteWeibull(RetentionCurve):
     rises, 1 for sBG. Source: Fader, Hardie, Liu, Davin & Steenburgh 2018.
 
     >>> BetaDiscreteWeibull().fit_survivors([1000, 869, 743, 653, 593])
-    BetaDiscreteWeibull(alpha=0.2592, beta=1.722, c=1.584)
+    BetaDiscreteWeibull(alpha=0.2593, beta=1.723, c=1.584)
     """
 
     c_: float
