@@ -10,26 +10,27 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
 VOCABULARY = Path(__file__).with_name("vocabulary") / "words.toml"
 _LATIN_BEYOND_ENGLISH = re.compile("[à-öø-ÿāăąćčďđēęěğıīłńňőœřśşšťūůűźżžơưạ-ỹßñ]")
 _LETTER = re.compile(r"[^\W\d_]")
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_THAI = re.compile("[\u0e01-\u0e2e]")
+_LATIN = re.compile("[a-zA-Z\u00c0-\u024f\u1e00-\u1eff]")
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _ENDING = re.compile("...(ing|ness|ful|less|ly|ous|ity|ed|ies|tions?|y)$")
-_LOOKED_AT = 2_000
+_LOOKED_AT = 500
 
 
 @cache
-def _vocabulary() -> tuple[dict[str, frozenset[str]], frozenset[str], frozenset[str]]:
-    """Words that tell a language, by language; common English ones; those that name nothing."""
+def _vocabulary() -> tuple[dict[str, str], frozenset[str], frozenset[str]]:
+    """The language that a word tells; common English words; those that name nothing."""
     raw = tomllib.loads(VOCABULARY.read_text(encoding="utf-8"))
     said = {language: frozenset(words.split()) for language, words in raw["function"].items()}
-    telling = {
-        language: own.difference(*(rest for other, rest in said.items() if other != language))
-        for language, own in said.items()
-    }
+    spoken_in = Counter(word for words in said.values() for word in words)
+    telling = {word: language for language, words in said.items() for word in words if spoken_in[word] == 1}
     idle = said["en"].union(*(words.split() for words in raw["idle"].values()))
     return telling, frozenset(raw["common"]["en"].split()), idle
 
@@ -41,23 +42,23 @@ def language_of(text: str) -> str:
     ['en', 'th', 'other', '']
     """
     text = text[:_LOOKED_AT]
-    letters = len(_LETTER.findall(text))
-    thai = sum("\u0e01" <= character <= "\u0e2e" for character in text) if not text.isascii() else 0
+    letters = len(text) if text.isascii() and text.isalpha() else len(_LETTER.findall(text))
     if letters == 0:
         return ""
-    if thai * 10 >= letters:
-        return "th"
+    foreign = 0
     if not text.isascii():
-        latin = sum(character < "\u0250" or "\u1e00" <= character <= "\u1eff" for character in _LETTER.findall(text))
-        if latin * 2 < letters:
+        if len(_THAI.findall(text)) * 10 >= letters:
+            return "th"
+        if len(_LATIN.findall(text)) * 2 < letters:
             return "other"
+        foreign = len(_LATIN_BEYOND_ENGLISH.findall(text.lower()))
     telling, common, _ = _vocabulary()
-    words = [word.replace("’", "'") for word in _WORD.findall(text.lower())]
-    said = {language: sum(word in own for word in words) for language, own in telling.items()}
-    english = said.pop("en")
-    foreign = len(_LATIN_BEYOND_ENGLISH.findall(text.lower()))
-    if english or max(said.values()):
-        return "en" if english >= max(said.values()) and foreign * 8 <= letters else "other"
+    words = _WORD.findall(text.lower().replace("’", "'"))
+    said = Counter(telling[word] for word in words if word in telling)
+    english = said.pop("en", 0)
+    most = max(said.values(), default=0)
+    if english or most:
+        return "en" if english >= most and foreign * 8 <= letters else "other"
     return "en" if not foreign and any(word in common or _ENDING.search(word) for word in words) else "other"
 
 

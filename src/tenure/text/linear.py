@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -154,9 +155,10 @@ class TextClassifier:
 
     def probabilities(self, texts: Sequence[str | None]) -> Any:
         """The chance of each label for each text: an array, texts by `labels`, rows summing to one."""
-        return self._chances([cleaned(text) for text in texts])
+        return self.chances([cleaned(text) for text in texts])
 
-    def _chances(self, words: Sequence[str]) -> Any:
+    def chances(self, words: Sequence[str]) -> Any:
+        """As `probabilities`, of texts that are cleaned already."""
         found = np.empty((len(words), len(self.labels)), np.float64)
         for begin, end, scores in self._scores(words):
             scores = scores.astype(np.float64) / self.temperature
@@ -167,7 +169,7 @@ class TextClassifier:
     def predict(self, texts: Sequence[str | None], threshold: float = THRESHOLD) -> list[Guess]:
         """The likeliest label of each text with its chance; None below `threshold`, and with 0 for an empty text."""
         words = [cleaned(text) for text in texts]
-        chances = self._chances(words)
+        chances = self.chances(words)
         best = chances.argmax(axis=1)
         sure = chances[np.arange(len(best)), best]
         return [
@@ -265,10 +267,14 @@ def _features(words: Sequence[str], encoder: Encoder | None, bits: int) -> tuple
 
 def _machine(found: Any, place: Any, counting: Any, labels: int, balanced: bool, strength: float) -> tuple[Any, Any]:
     """Weights (columns by labels) and offsets; a label that does not occur is never chosen."""
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
     model = LinearSVC(C=strength, class_weight="balanced" if balanced else None, random_state=0, max_iter=5000)
-    model.fit(found, place, sample_weight=counting)
+    with warnings.catch_warnings():
+        # Contradicting labels may keep it from its optimum; what it found by then is as good as they are.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(found, place, sample_weight=counting)
     coefficients, intercept = model.coef_, model.intercept_
     if len(model.classes_) == 2:
         coefficients, intercept = (

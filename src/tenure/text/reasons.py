@@ -109,9 +109,14 @@ class ReasonClassifier:
     def read(self, texts: Mapping[str, str | None], threshold: float = THRESHOLD) -> list[Reading]:
         """One reading for each text, in their order; below `threshold` the cause is None: can't tell."""
         words = [cleaned(text) for text in texts.values()]
-        chances = self._model.probabilities(words)
+        chances = self._model.chances(words)
         of_causes = chances @ self._causes
-        codes, causes = self._model.labels, self.taxonomy.causes
+        best = of_causes.argmax(axis=1)
+        sure = of_causes[np.arange(len(words)), best]
+        within = np.where(self._causes.T[best], chances, 0)
+        likeliest = within.argmax(axis=1)
+        is_named = within[np.arange(len(words)), likeliest] >= _MOST * sure
+        codes, causes, by = self._model.labels, self.taxonomy.causes, self.by
         found = []
         for number, (text_id, text) in enumerate(zip(texts, words, strict=True)):
             language = language_of(text)
@@ -119,16 +124,14 @@ class ReasonClassifier:
                 code = self.labelled[text_id]
                 cause, _, reason = code.partition(".")
                 found.append(Reading(text_id, cause, code if reason else None, 1.0, PERSON, language))
-                continue
-            best = int(of_causes[number].argmax()) if text else 0
-            sure = float(of_causes[number, best]) if text else 0.0
-            if not text or sure < threshold:
-                found.append(Reading(text_id, None, None, sure, self.by, language))
-                continue
-            within = np.where(self._causes[:, best], chances[number], 0)
-            likeliest = int(within.argmax())
-            named = "." in codes[likeliest] and within[likeliest] >= _MOST * sure
-            found.append(Reading(text_id, causes[best], codes[likeliest] if named else None, sure, self.by, language))
+            elif not text:
+                found.append(Reading(text_id, None, None, 0.0, by, language))
+            elif sure[number] < threshold:
+                found.append(Reading(text_id, None, None, float(sure[number]), by, language))
+            else:
+                named = codes[likeliest[number]] if is_named[number] else None
+                named = named if named and "." in named else None
+                found.append(Reading(text_id, causes[best[number]], named, float(sure[number]), by, language))
         return found
 
     def chances(self, texts: Sequence[str | None]) -> Any:

@@ -66,7 +66,7 @@ class Sentiment:
         thai = [number for number, language in enumerate(languages) if language == "th"]
         if thai:
             model = shipped()
-            chances = model.probabilities([words[number] for number in thai])
+            chances = model.chances([words[number] for number in thai])
             scores = chances[:, model.labels.index(POSITIVE)] - chances[:, model.labels.index(NEGATIVE)]
             for number, best, score in zip(thai, chances.argmax(axis=1), scores, strict=True):
                 found[number] = Feeling(cast(Feel, model.labels[best]), float(score), "wisesight")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -133,15 +134,24 @@ def topics(
     if number < 1:
         return Topics((), none)
     from sklearn.decomposition import NMF
+    from sklearn.exceptions import ConvergenceWarning
 
     column = {term: place for place, term in enumerate(sorted(kept))}
     rare = np.array([math.log((1 + len(learnt)) / (1 + seen[term])) + 1 for term in column])
     model = NMF(number, init="nndsvd", random_state=0, max_iter=400, tol=1e-4)
-    model.fit(_matrix(terms, column, rare))
+    with warnings.catch_warnings():
+        # Stopped a little before its optimum, it names the same topics.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(_matrix(terms, column, rare))
+    known = dict(zip(learnt, terms, strict=True))
+
+    def terms_of(text: str) -> list[str]:
+        return known[text] if text in known else _terms(cut, text)
+
     ids = list(words)
     shares = np.zeros((len(ids), number))
     for begin in range(0, len(ids), 10_000):
-        part = [_terms(cut, words[text_id]) for text_id in ids[begin : begin + 10_000]]
+        part = [terms_of(words[text_id]) for text_id in ids[begin : begin + 10_000]]
         shares[begin : begin + len(part)] = model.transform(_matrix(part, column, rare))
     best = np.where(shares.max(axis=1) > 1e-6, shares.argmax(axis=1), -1)
     spoken = list(column)
