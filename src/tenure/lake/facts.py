@@ -311,10 +311,10 @@ class Facts:
             return relation
         if step in st:
             return step
-        others = ", ".join(f"r.{column}" for column in columns if column != "customer_id")
+        others = "".join(f", r.{column}" for column in columns if column != "customer_id")
         one = "r.customer_id" if merged is None else "coalesce(m.root, r.customer_id)"
         who = one if accounts is None else f"coalesce(p.root, {one})"
-        sql = f"SELECT {who} AS customer_id, {others} FROM {relation} AS r"
+        sql = f"SELECT {who} AS customer_id{others} FROM {relation} AS r"
         if merged:
             sql += f" LEFT JOIN {merged} AS m ON m.customer_id = r.customer_id"
         if accounts:
