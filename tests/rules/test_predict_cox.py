@@ -132,7 +132,7 @@ def test_many_rows_worked_through_in_blocks_with_a_first_look_give_the_same_answ
 def test_the_truth_lies_within_two_errors_most_of_the_time() -> None:
     truth, inside = np.array([0.6, -0.3, 0.0]), []
     for seed in range(60):
-        x, end, left, entry = customers(400, 100 + seed, False, True)
+        x, end, left, _entry = customers(400, 100 + seed, False, True)
         # Only who is still here at his entry is seen at all.
         fit = Cox().fit(x, end, left)
         inside.append(np.abs(fit.coefficients_ - truth) < 1.96 * fit.standard_errors_)

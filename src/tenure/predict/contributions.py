@@ -46,7 +46,7 @@ _ZERO = 1e-35
 
 @dataclass(frozen=True, eq=False)
 class _Condition:
-    """What one column must be for a row to pass all its splits on one path: the bins that pass; and the share that did."""
+    """What one column must be for a row to pass all its splits on one path; and which share of training rows was."""
 
     passes: NDArray[np.bool_]
     share: float  # of training rows at those splits, the product of the shares that went this way

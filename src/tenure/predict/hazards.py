@@ -41,6 +41,7 @@ CAUSES = ("voluntary", "involuntary", "unknown")
 FEW = 30
 _FOLDS = 5
 _HELD_OUT = 0.25
+_SURELY = 3
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -58,12 +59,20 @@ class PersonPeriods:
 
 
 def person_periods(
-    end: ArrayLike, cause: ArrayLike, entry: ArrayLike | None = None, width: float = 1.0
+    end: ArrayLike,
+    cause: ArrayLike,
+    entry: ArrayLike | None = None,
+    width: float = 1.0,
+    watched_until: ArrayLike | None = None,
 ) -> PersonPeriods:
     """The periods over which each customer was watched. Period k is tenure [k width, (k + 1) width).
 
     end: tenure when he left or was last seen; cause: what he left by, '' or None where he was still here; entry: tenure
     when observation began. A period counts if he was under observation at its start, and saw its end or his leaving.
+
+    watched_until: tenure up to which he would have been seen, had he stayed (for leavers too; the day of the cut-off
+    less the first day). A leaver of a period that the cut-off leaves unfinished is then left out, as those are who
+    stayed in it. Without it such leavers count, and the last period's chance comes out too high.
 
     >>> rows = person_periods(end=[2.5, 3.2], cause=["voluntary", ""], entry=[0.0, 1.5])
     >>> list(zip(rows.customer.tolist(), rows.period.tolist(), rows.outcome.tolist()))
@@ -80,12 +89,18 @@ def person_periods(
         raise BadInput("tenures are numbers from 0 up, and nobody ends before he enters")
     first = np.ceil(begin).astype(np.int64)
     # Who left did so within a period; of who stayed only whole periods are known.
-    stop = np.floor(until).astype(np.int64) + (told != "")
+    ended = told != ""
+    if watched_until is not None:
+        whole = np.floor(np.asarray(watched_until, dtype=np.float64).ravel() / width)
+        if len(whole) != len(until):
+            raise BadInput(f"one row per customer, got {len(until)} ends and {len(whole)} of watched_until")
+        ended &= np.floor(until) < whole
+    stop = np.floor(until).astype(np.int64) + ended
     count = np.maximum(stop - first, 0)
     customer = np.repeat(np.arange(len(until)), count)
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     period = first[customer] + within
-    last = within == count[customer] - 1
+    last = (within == count[customer] - 1) & ended[customer]
     return PersonPeriods(customer, period, np.where(last, told[customer], ""))
 
 
@@ -237,13 +252,16 @@ class DiscreteHazard:
         total = float(w[judged].sum())
         self.losses_ = {kind: float(w[judged] @ each) / total for kind, each in parts.items()}
         best = min((kind for kind in parts if kind != ByTenure.kind), key=self.losses_.__getitem__)
-        gain = parts[ByTenure.kind] - log_losses(y[judged], put_right[best].apply(chances[best]))
+        # Both with their level put right, or a change of level between the times would count as knowing who.
+        right = {kind: log_losses(y[judged], put_right[kind].apply(chances[kind])) for kind in (best, ByTenure.kind)}
+        gain = right[ByTenure.kind] - right[best]
         error = float(np.sqrt(w[judged] ** 2 @ (gain - gain.mean()) ** 2)) / total
         mean = float(w[judged] @ gain) / total
-        if mean < 2 * error:
+        # The better of two learners, put right on the rows that judge it, is ahead by chance more often than one is.
+        if mean < _SURELY * error:
             self.why_.append(
                 f"{best} is not surely better than the base rate by tenure on {self.judged_on_} (log loss lower by "
-                f"{mean:.5f} +- {2 * error:.5f}), so that stands"
+                f"{mean:.5f}, {_SURELY} standard errors are {_SURELY * error:.5f}), so that stands"
             )
             best = ByTenure.kind
         self.chosen_, self.calibrator_ = best, put_right[best]

@@ -43,7 +43,7 @@ class Learner(Protocol):
 
 
 class ByTenure:
-    """The share that left at about this tenure, drawn towards everybody's share as ten leavers' worth of rows would."""
+    """The share that left at about this tenure, drawn towards everybody's as three more leavers' rows would."""
 
     kind = "base rate by tenure"
 
@@ -58,8 +58,8 @@ class ByTenure:
         group = np.searchsorted(self.edges_, period, side="left")
         size = len(self.edges_) + 1
         total, leavers = (np.bincount(group, weights=each, minlength=size) for each in (weight, weight * left))
-        prior = 10.0 / base
-        rate = (leavers + 10.0) / (total + prior) if size > 1 else np.array([base])
+        prior = 3.0 / base
+        rate = (leavers + 3.0) / (total + prior) if size > 1 else np.array([base])
         self.rates_ = np.log(rate) - np.log1p(-rate)
         self.level_ = float(np.log(base) - np.log1p(-base))
         return self
@@ -203,8 +203,6 @@ class Boosted:
             "feature_fraction": 0.6,
             "bagging_fraction": 0.8,
             "bagging_freq": 1,
-            "monotone_constraints": [*self.direction, 0],
-            "monotone_constraints_method": "advanced" if rows < 20_000 else "intermediate",
             "seed": self.seed,
             "deterministic": True,
             "force_row_wise": True,
@@ -220,6 +218,8 @@ class Boosted:
         ids, place = np.unique(customer, return_inverse=True)
         aside = (np.random.default_rng(self.seed).random(len(ids)) < 0.2)[place]
         settings = self._settings(len(left))
+        if any(self.direction):
+            settings |= {"monotone_constraints": [*self.direction, 0], "monotone_constraints_method": "intermediate"}
         rounds = 100
         if 0 < left[aside].sum() < aside.sum() and 0 < left[~aside].sum() < (~aside).sum():
             learn = lightgbm.Dataset(whole[~aside], left[~aside], weight=weight[~aside], free_raw_data=True)
