@@ -18,9 +18,11 @@ from tenure.app.story import (
     Chosen,
     CohortRow,
     Cohorts,
+    ComingDue,
     Comparison,
     CustomerRow,
     Definition,
+    DueMonth,
     FactCoverage,
     Figure,
     Hazard,
@@ -537,7 +539,22 @@ def subscription_story() -> Story:
             ),
             Definition("nrr_12m", "NRR, 12 months", "Is the base growing by itself?", "MRR now / MRR then", "rate"),
         ),
+        due=coming_due(),
     )
+
+
+def coming_due() -> ComingDue:
+    """Two years of yearly terms."""
+    months = []
+    for index in range(24):
+        counts = {"renewed": 20 + index, "late": index % 3, "undecided": 0 if index else 2, "lost": 5}
+        arr = {outcome: Decimal(count * 1_200) for outcome, count in counts.items()}
+        months.append(DueMonth(month(index), counts, arr))
+    came = sum(one.counts["renewed"] + one.counts["late"] for one in months)
+    decided = came + sum(one.counts["lost"] for one in months)
+    low, high = wilson(came, decided)
+    promised = (Decimal("310000.00"), Decimal("4100.00"), Decimal("2600.50"))
+    return ComingDue("USD", tuple(months), *promised, 12, came / decided, low, high)
 
 
 def order_story() -> Story:

@@ -136,7 +136,7 @@ def test_the_first_screen_answers_every_question_of_a_subscription_business() ->
 def test_answers_open_to_the_customers_in_them() -> None:
     parsed = Page(page("subscriptions"))
     answers = [one["id"] for one in parsed.all("details") if one.get("class") == "answer"]
-    assert answers == ["why-1", "noise", "leavers", "chosen", "ahead", "worse", "trust"]
+    assert answers == ["why-1", "noise", "leavers", "chosen", "ahead", "due", "worse", "trust"]
     leavers = page("subscriptions").split('id="leavers"', 1)[1].split('id="chosen"', 1)[0]
     opened = Page(f"<details {leavers.rsplit('<details', 1)[0]}".replace("<details  class", "<details class"))
     assert "Fjord Fitness" in opened.text
@@ -166,8 +166,8 @@ def test_every_headline_says_its_definition_period_and_interval_on_focus() -> No
 def test_every_picture_is_named_told_in_words_and_opens_to_its_numbers() -> None:
     parsed = Page(page("subscriptions"))
     figures = parsed.all("figure")
-    # Waterfall, movements, layers, churn over time, 2 heat maps, 2 survivals, hazard, 3 segments.
-    assert len(figures) == 12
+    # Waterfall, causes, movements, layers, renewals, churn over time, 2 heat maps, 2 survivals, hazard, 3 segments.
+    assert len(figures) == 14
     drawn = [one for one in parsed.all("svg") if one.get("role") == "img"]
     assert len(drawn) == 2 * len(figures)
     assert all(one["aria-label"] for one in drawn)

@@ -14,7 +14,9 @@ from tenure.app.story import (
     Chosen,
     CohortRow,
     Cohorts,
+    ComingDue,
     Comparison,
+    DueMonth,
     FactCoverage,
     Figure,
     Headline,
@@ -427,3 +429,19 @@ def test_no_sentence_of_a_whole_story_keeps_a_placeholder(language: str) -> None
         for sentence in sentences:
             assert "{" not in str(sentence)
             assert str(sentence) == str(sentence).strip()
+
+
+def test_yearly_terms_are_told_in_the_first_line_and_what_is_promised_after() -> None:
+    counts = {"renewed": 8, "late": 1, "undecided": 0, "lost": 1}
+    arr = {outcome: Decimal(count * 100) for outcome, count in counts.items()}
+    months = (DueMonth(Period(date(2025, 10, 1), date(2025, 11, 1)), counts, arr),)
+    money = Decimal("1000"), Decimal("50"), Decimal("20")
+    assert told(teller().due(ComingDue("USD", months, *money, 12, 0.9, 0.6, 0.98))) == (
+        "90.0% of yearly terms renewed: 10 were decided in 1 month. In October 2025, 10 yearly terms came due "
+        "($1,000.00 of ARR): 8 renewed on time and 1 late, 0 undecided, 1 lost ($100.00). With what is signed and what "
+        "is known to go within 12 months, MRR of $1,000.00 becomes $1,030.00: $50.00 will begin, $20.00 will go."
+    )
+    nothing = (DueMonth(months[0].period, dict.fromkeys(counts, 0), dict.fromkeys(counts, Decimal(0))),)
+    assert told(teller().due(ComingDue("USD", nothing, Decimal(5), Decimal(0), Decimal(0)))) == (
+        "No yearly term came due in October 2025."
+    )

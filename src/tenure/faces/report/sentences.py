@@ -536,7 +536,9 @@ class Teller:
     def renewed(self, due: ComingDue) -> Sentence:
         """Which share of the decided yearly terms renewed, over all months that are shown."""
         decided = sum(month.due - month.counts["undecided"] for month in due.months)
-        of = {"decided": self.count(decided), "count": self.count(len(due.months))}
+        months = len(due.months)
+        span = f"{self.language.number(months)} {self.units(months, due.months[-1].period.grain)}"
+        of = {"decided": self.count(decided), "span": span}
         if due.low is None or due.high is None or due.rate is None:
             return self._say("due.undecided")
         between = self.language.words(
