@@ -93,3 +93,48 @@ def test_renewals_and_what_is_promised_agree_with_the_plain_reference_on_random_
                 assert part(metric) == due + part("arr_renewal_uplift") - part("arr_renewal_downsell")
             if metric == "cmrr":
                 assert part(metric) == part("mrr", "cmrr_signed") - part("cmrr_leaving")
+
+
+def company() -> Facts:
+    """One of every outcome, in two currencies; ends that are set, starts that are signed, and causes to expand."""
+    facts = Facts()
+    yearly: dict[str, Any] = {"interval": "year", "amount_minor": 120_000}
+    for number in range(8):
+        facts.state("2024-02-29 18:00", customer=f"c{number}", currency="EUR" if number % 3 else "USD", **yearly)
+    facts.state("2025-02-28", customer="c0", status="canceled")
+    facts.state("2025-03-05", customer="c0", subscription="again", amount_minor=9_000)
+    facts.state("2025-02-28", customer="c1", status="past_due", currency="EUR", **yearly)
+    facts.state("2025-03-10", customer="c1", currency="EUR", **yearly)
+    facts.state("2025-02-28", customer="c2", status="past_due", currency="EUR", **yearly)
+    facts.state(
+        "2025-01-10", customer="c3", interval="year", amount_minor=150_000, term_ends_at="2026-02-28", quantity=2
+    )
+    facts.state("2025-01-10", customer="c4", currency="EUR", cancel_at="2025-06-01", **yearly)
+    facts.state(
+        "2025-01-15", customer="c5", status="scheduled", item="more", amount_minor=2_000, period_start="2025-05-01"
+    )
+    facts.span("2025-01-03", None, customer="weekly", interval="week", amount_minor=1_000)
+    facts.span("2025-07-01", None, customer="signed", amount_minor=4_000, recorded_at="2025-01-20")
+    facts.rate("2024-01-01", "EUR", "0.8")
+    facts.rate("2025-02-15", "EUR", "0.9")
+    return facts
+
+
+def test_renewals_promises_and_causes_are_the_same_on_spark(tmp_path: Path, spark: Any) -> None:
+    with open_workspace(tmp_path / "shop", company()) as shop:
+        asked: dict[str, Any] = {"since": "2025-01", "until": "2025-03", "currency": "USD", "known_on": "2025-03-20"}
+        here, there = (shop.renewals(engine=engine, **asked) for engine in ("duckdb", "spark"))
+        assert here.rows() == there.rows()
+        assert here.each() == there.each()
+        assert {row["outcome"] for row in here.each()} == {"renewed", "late", "undecided"}
+        names = ("renewals_due", "arr_net_renewal_rate", "cmrr", "cmrr_signed", "cmrr_leaving")
+        one, other = (shop.metrics(*names, engine=engine, **asked) for engine in ("duckdb", "spark"))
+        assert one.rows(exact=True) == other.rows(exact=True)
+        assert one.customers().to_pylist() == other.customers().to_pylist()
+        assert all(any(row["value"] for row in one.rows() if row["metric"] == name) for name in names)
+        one, other = (
+            shop.metrics("mrr_expansion", "mrr_churn", engine=engine, by="cause", **asked)
+            for engine in ("duckdb", "spark")
+        )
+        assert one.rows(exact=True) == other.rows(exact=True)
+        assert {row["segment"]["cause"] for row in one.rows() if row["metric"] == "mrr_expansion"} == {"seats"}

@@ -538,13 +538,13 @@ class Teller:
         decided = sum(month.due - month.counts["undecided"] for month in due.months)
         months = len(due.months)
         span = f"{self.language.number(months)} {self.units(months, due.months[-1].period.grain)}"
-        of = {"decided": self.count(decided), "span": span}
         if due.low is None or due.high is None or due.rate is None:
             return self._say("due.undecided")
         between = self.language.words(
             "page.interval_short", low=self.language.percent(due.low), high=self.language.percent(due.high)
         )
-        return self._say("due.rate", decided, rate=Told(self.language.percent(due.rate), between), **of)
+        rate = Told(self.language.percent(due.rate), between)
+        return self._say("due.rate", decided, rate=rate, decided=self.count(decided), span=span)
 
     def _arr(self, due: ComingDue, value: Decimal) -> Told:
         return Told(self.language.money(value, due.currency))
