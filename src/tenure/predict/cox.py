@@ -347,8 +347,14 @@ def _newton(
 ) -> tuple[Real, float, Real, int]:
     """Newton's steps, halved where one overshoots: coefficients, log-likelihood, information, number of evaluations."""
 
+    from threadpoolctl import threadpool_limits
+
+    # Products of a few columns are too small to be shared out: threads would wait for each other most of the time.
+    threads = 1 if len(b) < 64 else None
+
     def evaluate(at: Real) -> tuple[float, float, Real, Real]:
-        value, gradient, information = _evaluate(data, at, efron)
+        with threadpool_limits(threads, user_api="blas"):
+            value, gradient, information = _evaluate(data, at, efron)
         return value, value - float(at @ ridge @ at) / 2, gradient - ridge @ at, information + ridge
 
     value, height, gradient, information = evaluate(b)
