@@ -6,7 +6,8 @@
 A customer's subscription is one of five plans, by the seat, monthly, quarterly or yearly. Of ten states about six
 change what the customer pays (seats, plan, interval, a second item that comes or goes, leaving, coming back) and four
 do not (renewals, cards that failed and worked again). Who leaves may return, with the old subscription or a new one;
-now and then two changes fall within one hour, or somebody leaves and is back on the same day. Rows are stored in the
+now and then two changes fall within one hour, or somebody leaves and is back on the same day. Half of those who leave
+by themselves asked for it up to thirty days before. Rows are stored in the
 order in which they were recorded, as loads bring them: customers lie scattered all over the file.
 
 With `corrected`, that share of the states has a second version: the same key, recorded later, another quantity.
@@ -153,6 +154,9 @@ def as_arrow(found: dict[str, np.ndarray], schema: pa.Schema, rng: np.random.Gen
     instant = pa.timestamp("us", "UTC")
     at = START_US + found["at"]
     learned = at + rng.integers(1, 7200, n) * 1_000_000
+    # Half of those who leave by themselves asked for it up to thirty days before.
+    early = np.random.default_rng([SEED, n, 2]).integers(-30, 31, n) * DAY_US * (found["actor"] == 0)
+    asked = at - np.maximum(early, 0)
     columns: dict[str, Any] = {
         "subscription_id": subscription,
         "item_id": pc.if_else(pa.array(found["item"] == 1), item, subscription),
@@ -166,7 +170,7 @@ def as_arrow(found: dict[str, np.ndarray], schema: pa.Schema, rng: np.random.Gen
         "quantity": pa.array(found["quantity"]),
         "amount_minor": pa.array(found["amount"]),
         "currency": _words(np.array(["USD"]), np.zeros(n, np.int32)),
-        "cancel_requested_at": pa.array(at, mask=~canceled).cast(instant),
+        "cancel_requested_at": pa.array(asked, mask=~canceled).cast(instant),
         "cancel_actor": pc.if_else(pa.array(canceled), _words(ACTORS, found["actor"]), None),
         "recorded_at": pa.array(learned).cast(instant),
         "recorded_assumed": pa.array(np.zeros(n, bool)),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tenure.lake.facts import Facts
-from tenure.lake.portable import DAY_US, Key, Statement
+from tenure.lake.portable import DAY_US, Dialect, Key, Statement
 from tenure.measure import lines
 from tenure.measure.definition import Definition
 
@@ -47,7 +47,9 @@ _SHARED = (
 _ONLY_STATES = ("period_start", "period_end", "auto_renews", "collection_paused", "resumes_at", "cancel_at")
 # What item events are made of: who reads states beside them, in one statement, asks for the same columns.
 EVENT_COLUMNS = (*_SHARED, *_ONLY_STATES)
-_ASKED = ("asked", "asker")
+# A cancellation that somebody asked for earlier than it took effect.
+_BROUGHT_FORWARD = "status = 'canceled' AND coalesce(cancel_requested_at < ts, FALSE)"
+_BETWEEN = "and the instants at which something happens in between"
 # What a movement row tells of the item before and after, when asked for in detail.
 DETAIL = ("plan_id", "quantity", "amount_minor", "interval", "interval_count", "minimum_commit_minor", "discount")
 
@@ -68,11 +70,13 @@ class Shape:
     actors: bool
     currency: str | None = None  # the only one; rows without a price may lack it
     unpaid: bool = False  # a subscription counts from its first payment
+    asks: bool = False  # who asks to leave is as good as gone
+    overdue: bool = False  # who is past due for long is lost
 
     @property
     def breaks(self) -> bool:
         """Whether anything can happen between two states."""
-        return self.pauses or self.trials or self.ends or self.limited or self.unpaid
+        return self.pauses or self.trials or self.ends or self.limited or self.unpaid or self.overdue
 
 
 def tables(facts: Facts) -> tuple[str, ...]:
@@ -84,7 +88,7 @@ def shape(facts: Facts, definition: Definition, reporting: str | None = None) ->
     """Looks at the facts once; see Shape. `reporting`: the currency that prices are converted to when they begin."""
     if definition.source == "invoice_lines":
         return lines.shape(facts)
-    pauses = zeros = trials = ends = limited = actors = False
+    pauses = zeros = trials = ends = limited = actors = asks = overdue = False
     currencies: set[object] = set()
     for table in tables(facts):
         is_state = table == "subscription_states"
@@ -110,21 +114,27 @@ def shape(facts: Facts, definition: Definition, reporting: str | None = None) ->
             f"SELECT coalesce(max(CASE WHEN {paused} THEN 1 ELSE 0 END), 0) AS pauses, "
             f"coalesce(max(CASE WHEN coalesce(status, 'active') NOT IN ({dead}) AND {net} <= 0 THEN 1 ELSE 0 END), 0) "
             f"AS zeros, min(currency) AS low, max(currency) AS high, "
+            "coalesce(max(CASE WHEN status = 'past_due' THEN 1 ELSE 0 END), 0) AS overdue, "
             f"coalesce(max(CASE WHEN status = 'non_renewing' THEN 1 ELSE 0 END), 0) AS expiring FROM {raw}"
         )
         row = facts.engine.table(st.render(sql)).to_pylist()[0]
         pauses |= bool(row["pauses"]) and definition.pause != "keeps"
         zeros |= bool(row["zeros"])
+        overdue |= bool(row["overdue"]) and definition.past_due_days > 0
         currencies |= {row["low"], row["high"]} - {None}
         trials |= any_of("trial_ends_at")
-        ends |= bool(row["expiring"]) or (is_state and any_of("cancel_at")) or definition.past_due_days > 0
-        ends |= definition.churn_at == "request" and any_of("cancel_requested_at")
+        ends |= bool(row["expiring"]) or (is_state and any_of("cancel_at"))
+        if definition.churn_at == "request" and any_of("cancel_requested_at"):
+            asks = True
+            # A span tells of the request from its start; it may end later than anybody knows yet.
+            ends |= not is_state
         actors |= any_of("cancel_actor") or any_of("status")
     if reporting is not None:
         currencies = {reporting}
     single = str(next(iter(currencies))) if len(currencies) == 1 else None
     unpaid = definition.first_payment == "needed" and facts.has("invoices")
-    return Shape(pauses, zeros or pauses, trials, ends, limited, len(currencies) > 1, actors, single, unpaid)
+    several = len(currencies) > 1
+    return Shape(pauses, zeros or pauses, trials, ends, limited, several, actors, single, unpaid, asks, overdue)
 
 
 def all_states(st: Statement, facts: Facts, wanted: Sequence[str], definition: Definition | None = None) -> str:
@@ -324,7 +334,6 @@ def item_events(
             return value
         return f"CAST(round(CAST({value} AS DECIMAL(18,0)) * purchase_rate) AS BIGINT)"
 
-    asks = found.ends and definition.churn_at == "request"
     # The rate of a state that is worth nothing whatever happens is NULL.
     params = ["rate"] + (["currency"] if found.currencies else [])
     items, customers = keys(facts, segment, detail)
@@ -334,7 +343,10 @@ def item_events(
         "item_id",
         *items.select,
         *customers.select,
-        "ts",
+        "ts"
+        if not found.asks
+        else f"2 * CASE WHEN {_BROUGHT_FORWARD} THEN cancel_requested_at ELSE ts END + "
+        f"CASE WHEN {_BROUGHT_FORWARD} THEN 0 ELSE 1 END AS turn",
         f"CASE WHEN NOT {dead} THEN {worth(base)} END AS rate",
         *(["currency"] if found.currency is None else []),
     ]
@@ -353,11 +365,11 @@ def item_events(
         params.append("trial_end")
     if found.ends:
         end = f"CASE WHEN {dead} THEN NULL WHEN status = 'non_renewing' THEN coalesce(cancel_at, term_ends_at, period_end) ELSE cancel_at END"
-        if asks:
+        if found.asks:
             end = f"CASE WHEN ({end}) IS NOT NULL AND NOT {dead} THEN coalesce(cancel_requested_at, {end}) END"
         columns.append(f"{end} AS end_at")
         params.append("end_at")
-    if definition.past_due_days:
+    if found.overdue:
         columns.append("coalesce(status = 'past_due', FALSE) AS overdue")
     if found.pauses:
         asked = "CASE WHEN status = 'paused' THEN ts ELSE coalesce(greatest(period_end, ts), ts) END"
@@ -376,9 +388,11 @@ def item_events(
         unsaid = "CASE WHEN status = 'unpaid' THEN 2 ELSE 0 END"
         actor = f"CASE WHEN cancel_actor IS NULL THEN {unsaid} ELSE CASE cancel_actor {cases} ELSE {unsaid} END END"
     columns.append(f"{actor} AS actor")
-    if asks:
+    if found.asks:
+        columns.append(f"CASE WHEN {_BROUGHT_FORWARD} THEN ts END AS gone_until")
+    asker = found.asks and found.ends
+    if asker:
         cases = " ".join(f"WHEN '{k}' THEN {v}" for k, v in ACTORS.items())
-        columns.append("CASE WHEN status = 'canceled' THEN cancel_requested_at END AS asked")
         columns.append(f"CASE WHEN status = 'canceled' THEN CASE cancel_actor {cases} ELSE 0 END END AS asker")
     extras: dict[str, str] = {}
     if segment:
@@ -401,8 +415,8 @@ def item_events(
     )
     key = items.by
     named = ["customer_id", "subscription_id", "item_id", *customers.columns]
-    runs = (["pausing"] if found.pauses else []) + (["overdue"] if definition.past_due_days else [])
-    kept = [*named, *items.columns, "ts", "actor", *params, *extras, *runs, *(_ASKED if asks else ())]
+    runs = (["pausing"] if found.pauses else []) + (["overdue"] if found.overdue else [])
+    kept = [*named, *items.columns, "ts", "actor", *params, *extras, *runs]
     if found.pauses:
         kept.append("pause_asked")
     if not found.currencies and found.currency is None:
@@ -411,34 +425,28 @@ def item_events(
     beside = {f"prev_{column}": f"lag({column}) OVER item" for column in [*params, *extras, *runs]}
     if found.breaks:
         beside["next_at"] = "lead(ts) OVER item"
-    if asks:
-        beside |= {f"next_{column}": d.next_known(column, "item") for column in _ASKED}
+    shown = [*kept, *beside]
+    if found.asks:
+        kept[kept.index("ts")] = "turn"
+        kept.append("gone_until")
+        upto = f"PARTITION BY {key} ORDER BY turn ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
+        beside |= {"prev_turn": "lag(turn) OVER item", "was_gone_until": f"max(gone_until) OVER ({upto})"}
+        if found.breaks:
+            beside["next_at"] = f"lead({_at_turn(d)}) OVER item"
+    if asker:
+        kept.append("asker")
+        beside |= {"next_asker": d.next_known("asker", "item"), "next_actor": "lead(actor) OVER item"}
     lags = ", ".join(f"{sql} AS {column}" for column, sql in beside.items())
     timeline = st.step(
         "item_timeline",
-        f"SELECT {', '.join(kept)}, {lags} FROM {priced} WINDOW item AS (PARTITION BY {key} ORDER BY ts)",
+        f"SELECT {', '.join(kept)}, {lags} FROM {priced} WINDOW item AS (PARTITION BY {key} ORDER BY {'turn' if found.asks else 'ts'})",
         says="each state beside the one before it",
     )
-    columns = [*kept, *beside]
-    if asks:
-        columns = [column for column in columns if column.removeprefix("next_") not in _ASKED]
-        timeline = _left_when_asked(st, timeline, columns)
-    if runs:
-        timeline = _runs(st, facts, definition, found, timeline, columns, key)
+    if found.asks:
+        timeline = _left_when_asked(st, d, timeline, shown, asker)
     moment = "ts"
     if found.breaks:
-        points = []
-        limit = f"least(coalesce(next_at, {facts.horizon}), {facts.horizon})"
-        for column in _break_columns(found):
-            points.append(f"CASE WHEN {column} > ts AND {column} < {limit} THEN {column} END")
-        some = " OR ".join(f"({column} > ts AND {column} < {limit})" for column in _break_columns(found))
-        several = d.explode(["ts", *points])
-        exploded = (
-            f"SELECT *, ts AS t FROM {timeline} WHERE NOT coalesce({some}, FALSE)\nUNION ALL\n"
-            f"SELECT *, {several} AS t FROM {timeline} WHERE {some}"
-        )
-        st.step(timeline, st.text(timeline), keep=True, says="each state beside the one before it")
-        timeline = st.step("item_moments", exploded, says="and the instants at which something happens in between")
+        timeline = _moments(st, facts, definition, found, timeline, shown, key)
         moment = "t"
 
     now = _value("", moment, found)
@@ -516,25 +524,44 @@ def _break_columns(found: Shape) -> list[str]:
         columns.append("lower_until")
     if found.pauses:
         columns += ["pause_from", "resumes_at", "expires"]
+    if found.overdue:
+        columns.append("overdue_end")
     if found.unpaid:
         columns.append("first_paid")
     return columns
 
 
-def _left_when_asked(st: Statement, states: str, columns: Sequence[str]) -> str:
-    """A step in which an item ends when its end was asked for: by the state itself, or by its next cancellation."""
+def _at_turn(d: Dialect) -> str:
+    """The instant of a `turn`: twice the instant, and one more for all but a cancellation that was brought forward.
 
-    def first(end: str, asked: str) -> str:
-        return f"coalesce(least({end}, {asked}), {end}, {asked})"
+    So a cancellation comes before what else is told of its instant, and the engines sort one column.
+    """
+    return d.div("(turn - CASE WHEN gone_until IS NULL THEN 1 ELSE 0 END)", "2")
 
+
+def _left_when_asked(st: Statement, d: Dialect, states: str, columns: Sequence[str], asker: bool) -> str:
+    """A step without what is told of an item between its request to leave and its leaving: it is as good as gone.
+
+    Cancellations stand where they were asked for (`gone_until`: where they took effect). asker: whoever is said to
+    have ended it there or in the state that told of the request.
+    """
+    before = "coalesce(prev_turn < 2 * was_gone_until, FALSE)"
     replaced = {
-        "actor": "coalesce(nullif(actor, 0), next_asker, 0)",
-        "end_at": f"CASE WHEN rate IS NOT NULL THEN {first('end_at', 'next_asked')} END",
-        "prev_end_at": f"CASE WHEN prev_rate IS NOT NULL THEN {first('prev_end_at', 'coalesce(asked, next_asked)')} END",
+        "ts": _at_turn(d),
+        "prev_rate": f"CASE WHEN NOT {before} THEN prev_rate END",
+        "prev_pausing": f"prev_pausing AND NOT {before}",
+        "prev_overdue": f"prev_overdue AND NOT {before}",
     }
+    if asker:
+        # Who asks is told by the cancellation, or by the state that told of the request.
+        told = "CASE WHEN next_at < gone_until THEN next_actor END"
+        replaced["actor"] = f"coalesce(nullif(actor, 0), nullif({told}, 0), next_asker, 0)"
     found = [f"{replaced[column]} AS {column}" if column in replaced else column for column in columns]
     return st.step(
-        "timeline_of_asking", f"SELECT {', '.join(found)} FROM {states}", says="who asks to leave is as good as gone"
+        "timeline_of_asking",
+        f"SELECT {', '.join(found)} FROM {states} "
+        "WHERE gone_until IS NOT NULL OR coalesce(turn >= 2 * was_gone_until, TRUE)",
+        says="who asks to leave is as good as gone",
     )
 
 
@@ -574,62 +601,99 @@ def with_first_payment(st: Statement, facts: Facts, states: str) -> str:
     )
 
 
-def _runs(
-    st: Statement, facts: Facts, definition: Definition, found: Shape, states: str, columns: Sequence[str], key: str
+def _moments(
+    st: Statement,
+    facts: Facts,
+    definition: Definition,
+    found: Shape,
+    states: str,
+    columns: Sequence[str],
+    key: str,
 ) -> str:
-    """A step that adds what belongs to a run of states: when its pause began and expires, when past due became loss."""
+    """A step with the states at their instants, `t`: where each begins, and what happens before the next."""
+    d = facts.engine.dialect
+    runs = (["pausing"] if found.pauses else []) + (["overdue"] if found.overdue else [])
+    in_run = " OR ".join(f"{column} OR coalesce(prev_{column}, FALSE)" for column in runs)
+    told = [column for column in _break_columns(found) if column in columns]
+    # What says the same as the state before it, with nothing to come, can be no event.
+    said = [column.removeprefix("prev_") for column in columns if column.startswith("prev_")]
+    said = [column for column in said if column not in runs and not column.startswith("d_")]
+    news = [f"{column} IS DISTINCT FROM prev_{column}" for column in said]
+    news += [f"{column} IS NOT NULL" for column in told] + ([in_run] if runs else [])
+    kept = st.step(
+        "states_of_note",
+        f"SELECT {', '.join(columns)} FROM {states} WHERE {' OR '.join(news)}",
+        keep=True,
+        says="each state beside the one before it, where something is or comes new",
+    )
+
+    def dated(step: str, breaks: Sequence[str], where: str, also: Sequence[str] = ()) -> list[str]:
+        """Selects of the step's rows at their instants."""
+        shown = ", ".join([*columns, *also])
+        if not breaks:
+            return [f"SELECT {shown}, ts AS t FROM {step} WHERE {where}"]
+        limit = f"least(coalesce(next_at, {facts.horizon}), {facts.horizon})"
+        some = " OR ".join(f"({column} > ts AND {column} < {limit})" for column in breaks)
+        points = [f"CASE WHEN {column} > ts AND {column} < {limit} THEN {column} END" for column in breaks]
+        return [
+            f"SELECT {shown}, ts AS t FROM {step} WHERE ({where}) AND NOT coalesce({some}, FALSE)",
+            f"SELECT {shown}, {d.explode(['ts', *points])} AS t FROM {step} WHERE ({where}) AND ({some})",
+        ]
+
+    if not runs:
+        return st.step("item_moments", "\nUNION ALL\n".join(dated(kept, told, "TRUE")), says=_BETWEEN)
+    of_run, also = _runs(st, facts, definition, found, kept, columns, key, in_run)
+    nothing = [f"CAST(NULL AS BIGINT) AS {column}" for column in also]
+    parts = dated(kept, told, f"NOT ({in_run})", nothing) + dated(of_run, _break_columns(found), "TRUE", also)
+    return st.step("item_moments", "\nUNION ALL\n".join(parts), says=_BETWEEN)
+
+
+def _runs(
+    st: Statement,
+    facts: Facts,
+    definition: Definition,
+    found: Shape,
+    states: str,
+    columns: Sequence[str],
+    key: str,
+    in_run: str,
+) -> tuple[str, list[str]]:
+    """A step of the states in a run, with when its pause began and expires, or past due became loss; and these columns."""
     d = facts.engine.dialect
     rows = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
     over = f"OVER (PARTITION BY {key} ORDER BY ts"
-    starts, begins, told, empty = [], [], [], list[str]()
-    replaced: dict[str, str] = {}
-    touched = []
+    told: list[str] = []
+    also: dict[str, str] = {}
+    step, where = states, f" WHERE {in_run}"
     if found.pauses:
         goes_on = "prev_pausing AND NOT coalesce(prev_resumes_at <= ts, FALSE)"
         opens = f"CASE WHEN pausing AND NOT coalesce({goes_on}, FALSE) THEN 1 ELSE 0 END"
-        starts.append(f"sum({opens}) {over} {rows}) AS pause_number")
-        begins.append(
-            f"CASE WHEN pausing THEN min(pause_asked) OVER (PARTITION BY {key}, pause_number, pausing ORDER BY ts {rows}) "
-            "END AS pause_from"
-        )
+        step = st.step("run_numbers", f"SELECT *, sum({opens}) {over} {rows}) AS pause_number FROM {states}{where}")
+        where = ""
+        asked = f"min(pause_asked) OVER (PARTITION BY {key}, pause_number, pausing ORDER BY ts {rows})"
+        step = st.step("run_starts", f"SELECT *, CASE WHEN pausing THEN {asked} END AS pause_from FROM {step}")
+        told.append(f"CASE WHEN prev_pausing THEN lag(pause_from) {over}) END AS prev_pause_from")
         expires = "pause_from"
         if definition.pause == "zero":
             months = definition.pause_months
             expires = d.add_months("pause_from", months) if months else "CAST(NULL AS BIGINT)"
-        told.append(f"CASE WHEN prev_pausing THEN lag(pause_from) {over}) END AS prev_pause_from")
-        shown = {"pause_from": "pause_from", "expires": expires}
-        shown |= {
-            "prev_pause_from": "prev_pause_from",
-            "prev_expires": expires.replace("pause_from", "prev_pause_from"),
-        }
-        replaced |= shown
-        empty = list(shown)
-        touched += ["pausing", "coalesce(prev_pausing, FALSE)"]
-    if definition.past_due_days:
-        opens = "CASE WHEN overdue AND NOT coalesce(prev_overdue, FALSE) THEN 1 ELSE 0 END"
-        starts.append(f"sum({opens}) {over} {rows}) AS overdue_number")
-        days = definition.past_due_days * DAY_US
-        begins.append(
-            f"CASE WHEN overdue THEN min(ts) OVER (PARTITION BY {key}, overdue_number, overdue) + {days} END AS overdue_end"
-        )
-        told.append(f"CASE WHEN prev_overdue THEN lag(overdue_end) {over}) END AS prev_overdue_end")
-        for column in ("end_at", "prev_end_at"):
-            lost = column.replace("end_at", "overdue_end")
-            replaced[column] = f"coalesce(least({lost}, {column}), {lost}, {column})"
-        touched += ["overdue", "coalesce(prev_overdue, FALSE)"]
-    in_run = " OR ".join(touched)
-    st.step(states, st.text(states), keep=True, says="each state beside the one before it")
-    numbered = st.step("run_numbers", f"SELECT *, {', '.join(starts)} FROM {states} WHERE {in_run}")
-    begun = st.step("run_starts", f"SELECT *, {', '.join(begins)} FROM {numbered}")
-    beside = st.step("runs_beside", f"SELECT *, {', '.join(told)} FROM {begun}")
-    names = [*columns, *empty]
-    of_run = ", ".join(f"{replaced[column]} AS {column}" if column in replaced else column for column in names)
-    others = ", ".join([*columns, *(f"CAST(NULL AS BIGINT) AS {column}" for column in empty)])
-    return st.step(
+        also |= {"pause_from": "pause_from", "expires": expires, "prev_pause_from": "prev_pause_from"}
+        also["prev_expires"] = expires.replace("pause_from", "prev_pause_from")
+    if found.overdue:
+        # A run's first state is the last such state up to any state of the run, and up to the one after it.
+        starts = "CASE WHEN overdue AND NOT coalesce(prev_overdue, FALSE) THEN ts END"
+        told.append(f"max({starts}) {over} {rows}) + {definition.past_due_days * DAY_US} AS lost_at")
+        also["overdue_end"] = "CASE WHEN overdue THEN lost_at END"
+        also["prev_overdue_end"] = "CASE WHEN prev_overdue THEN lost_at END"
+    beside = st.step("runs_beside", f"SELECT *, {', '.join(told)} FROM {step}{where}")
+    shown = ", ".join([*columns, *(f"{sql} AS {name}" for name, sql in also.items())])
+    found_runs = st.step(
         "timeline_of_runs",
-        f"SELECT {of_run} FROM {beside}\nUNION ALL\nSELECT {others} FROM {states} WHERE NOT ({in_run})",
+        f"SELECT {shown} FROM {beside}",
+        keep=True,
         says="and when its pause began and expires, or past due became loss",
     )
+    return found_runs, list(also)
 
 
 def _value(prefix: str, t: str, found: Shape) -> dict[str, str]:
@@ -641,6 +705,8 @@ def _value(prefix: str, t: str, found: Shape) -> dict[str, str]:
         gone.append(f"coalesce({t} < {p}trial_end, FALSE)")
     if found.ends:
         gone.append(f"coalesce({t} >= {p}end_at, FALSE)")
+    if found.overdue:
+        gone.append(f"coalesce({t} >= {p}overdue_end, FALSE)")
     if found.unpaid:
         gone.append(f"coalesce({t} < {p}first_paid, FALSE)")
     if found.pauses:
