@@ -20,6 +20,7 @@ from tenure.app.story import (
     Cohorts,
     ComingDue,
     Comparison,
+    Costs,
     CustomerRow,
     Definition,
     DueMonth,
@@ -540,7 +541,19 @@ def subscription_story() -> Story:
             Definition("nrr_12m", "NRR, 12 months", "Is the base growing by itself?", "MRR now / MRR then", "rate"),
         ),
         due=coming_due(),
+        costs=costs(),
     )
+
+
+def costs() -> Costs:
+    """What a month's churn cost, without a known cost of winning customers."""
+    lines = {
+        "customers_lost": 61, "mrr_lost": Decimal("10874.00"), "arr_lost": Decimal("130488.00"),
+        "forgone_value": Decimal("201450.10"), "replacement_cost": None, "arr_scheduled": Decimal("49440.00"),
+        "arr_past_due": Decimal("12000.00"), "arr_at_risk": Decimal("61440.00"), "arr_saved": Decimal("0.00"),
+        "arr_recovered": Decimal("5400.00"), "arr_won_back": Decimal("7200.00"),
+    }  # fmt: skip
+    return Costs("USD", month(29), lines, "tenure cost --from 2025-10")
 
 
 def coming_due() -> ComingDue:

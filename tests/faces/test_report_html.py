@@ -127,6 +127,7 @@ def test_the_first_screen_answers_every_question_of_a_subscription_business() ->
         "61 customers left in October 2025 and took $10,874 of MRR along.",
         "38 chose to leave (62%); for 15 a payment failed (25%); for 6 we do not know.",
         "23 customers ($4,120.00 of MRR) have cancelled and still pay",
+        "Churn cost $130,488 of ARR. What those who left would still have brought is worth $201,450.",
         "One segment loses more than the rest by more than chance: plan “Starter monthly” (6.6% against 2.3%).",
         "Facts cover 1 May 2023 to 31 Oct 2025.",
     ):
@@ -136,7 +137,11 @@ def test_the_first_screen_answers_every_question_of_a_subscription_business() ->
 def test_answers_open_to_the_customers_in_them() -> None:
     parsed = Page(page("subscriptions"))
     answers = [one["id"] for one in parsed.all("details") if one.get("class") == "answer"]
-    assert answers == ["why-1", "noise", "leavers", "chosen", "ahead", "due", "worse", "trust"]
+    assert answers == ["why-1", "noise", "leavers", "chosen", "ahead", "due", "costs", "worse", "trust"]
+    opened_costs = page("subscriptions").split('id="costs"', 1)[1].split('id="worse"', 1)[0]
+    assert "ARR past due that was paid after all" in opened_costs
+    assert "tenure cost --from 2025-10" in opened_costs
+    assert "Replacing them" not in opened_costs
     leavers = page("subscriptions").split('id="leavers"', 1)[1].split('id="chosen"', 1)[0]
     opened = Page(f"<details {leavers.rsplit('<details', 1)[0]}".replace("<details  class", "<details class"))
     assert "Fjord Fitness" in opened.text

@@ -16,6 +16,7 @@ from tenure.app.story import (
     Cohorts,
     ComingDue,
     Comparison,
+    Costs,
     DueMonth,
     FactCoverage,
     Figure,
@@ -429,6 +430,26 @@ def test_no_sentence_of_a_whole_story_keeps_a_placeholder(language: str) -> None
         for sentence in sentences:
             assert "{" not in str(sentence)
             assert str(sentence) == str(sentence).strip()
+
+
+def test_what_churn_cost_is_told_as_far_as_it_is_known() -> None:
+    def say(**lines: Decimal) -> str:
+        october = Period(date(2025, 10, 1), date(2025, 11, 1))
+        return told(teller().costs(Costs("USD", october, lines, "tenure cost --from 2025-10")))
+
+    hundred, none = Decimal(100), Decimal(0)
+    assert say(arr_lost=hundred, forgone_value=hundred, replacement_cost=hundred, arr_at_risk=hundred) == (
+        "Churn cost $100.00 of ARR. What those who left would still have brought is worth $100.00; to replace them "
+        "costs $100.00. $100.00 of ARR is at risk: its end is set, a payment is open, or it comes up for renewal soon."
+    )
+    assert say(arr_lost=hundred, replacement_cost=hundred) == (
+        "Churn cost $100.00 of ARR. To replace those who left costs $100.00."
+    )
+    assert say(arr_lost=hundred) == "Churn cost $100.00 of ARR."
+    assert say(arr_lost=none, arr_at_risk=none, arr_saved=none, arr_recovered=hundred) == (
+        "Churn cost nothing in October 2025: nobody who paid left. $100.00 was kept: ends that were taken back, "
+        "payments that came in after all, customers who returned."
+    )
 
 
 def test_yearly_terms_are_told_in_the_first_line_and_what_is_promised_after() -> None:

@@ -50,6 +50,15 @@ def test_the_leavers_of_the_report_are_those_of_the_metric(made_up: tuple[tenure
     assert abs(story.leavers.mrr[0].value - answer.value("mrr_churn")) <= Decimal("0.05")
 
 
+def test_what_churn_cost_in_the_report_is_what_the_command_says(made_up: tuple[tenure.Workspace, Story]) -> None:
+    shop, story = made_up
+    assert story.costs is not None
+    assert story.costs.lines["arr_lost"]
+    told = shop.cost(since="2026-06", currency=story.costs.currency)
+    for name, value in story.costs.lines.items():
+        assert told.line(name).shown() == value, name
+
+
 def test_a_made_up_company_says_so_in_every_output(made_up: tuple[tenure.Workspace, Story], tmp_path: Path) -> None:
     shop, story = made_up
     assert story.about.is_made_up
@@ -184,7 +193,7 @@ def test_the_command_draws_the_charts_as_png_and_svg(
     shop, _ = made_up
     assert run(["-w", str(shop.folder), "report", "--charts", str(tmp_path / "charts")]) == 0
     names = sorted(path.name for path in (tmp_path / "charts").iterdir())
-    assert {"01-waterfall.png", "01-waterfall.svg", "02-movements.png"} <= set(names)
+    assert {"01-waterfall.png", "01-waterfall.svg", "02-causes.png", "03-movements.png"} <= set(names)
     assert f"The charts: {len(names)} files in" in " ".join(capsys.readouterr().out.split())
     assert (tmp_path / "charts" / "01-waterfall.png").read_bytes().startswith(b"\x89PNG")
     (tmp_path / "file").write_text("x", encoding="utf-8")

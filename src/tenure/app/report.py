@@ -271,6 +271,7 @@ def _subscriptions(scope: _Scope, found: s.Story, span: tuple[date, date], progr
         chosen=_chosen(scope, cells, moved),
         ahead=_ahead(scope, people),
         due=_due(scope, cells),
+        costs=_costs(scope, cells),
         worse=_worse(scope),
         cohorts=tables,
         survival=survival,
@@ -753,6 +754,27 @@ def _due(scope: _Scope, cells: _Cells) -> s.ComingDue | None:
         cells.main, tuple(months), cell.major(cell.value) or Decimal(0), cell.major(signed) or Decimal(0),
         cell.major(leaving) or Decimal(0), assumed.committed_months, came / decided if decided else None, low, high,
     )  # fmt: skip
+
+
+def _costs(scope: _Scope, cells: _Cells) -> s.Costs | None:
+    """What churn cost, what is at risk and what was kept, in the report's first currency; None without MRR."""
+    from tenure.measure.costs import cost_of_churn
+
+    cell = None if cells.main is None else cells.at("mrr", scope.first, cells.main)
+    if cells.main is None or cell is None or cell.value is None:
+        return None
+    told = cost_of_churn(
+        scope.facts, scope.definition, first=scope.first, after=scope.after, currency=scope.currency,
+        assumed=scope.shop.assumptions,
+    )  # fmt: skip
+    known = {
+        line.kind.name: line.shown()
+        for line in told.lines
+        if line.kind.name in s.COST_LINES and line.currency in (None, cells.main)
+    }
+    month = scope.first.strftime("%Y-%m")
+    lines = {name: value for name, value in known.items() if not isinstance(value, float)}
+    return s.Costs(cells.main, s.Period(scope.first, scope.after), lines, f"tenure cost --from {month}")
 
 
 def _standing_amount(scope: _Scope, micro: int, currency: str) -> tuple[str, Decimal]:

@@ -299,6 +299,28 @@ class Ahead:
     window_days: int = 90
 
 
+# The lines of `tenure cost` that the report tells, in its order.
+COST_LINES = (
+    "customers_lost", "mrr_lost", "arr_lost", "forgone_value", "replacement_cost", "arr_scheduled", "arr_past_due",
+    "arr_at_risk", "arr_saved", "arr_recovered", "arr_won_back",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What churn cost in the period: lines of `tenure cost` in one currency, by name, in major units.
+
+    lines    customers_lost (a count), mrr_lost, arr_lost, forgone_value, replacement_cost, arr_scheduled, arr_past_due,
+             arr_at_risk, arr_saved, arr_recovered, arr_won_back; None where a line is not known
+    command  prints all lines with their definitions
+    """
+
+    currency: str
+    period: Period
+    lines: Mapping[str, Decimal | int | None]
+    command: str
+
+
 @dataclass(frozen=True)
 class DueMonth:
     """What came due in one period: how many renewals by outcome (renewed, late, undecided, lost), and their ARR."""
@@ -643,3 +665,4 @@ class Story:
     definitions: tuple[Definition, ...] = ()
     notes: tuple[Note, ...] = ()
     due: ComingDue | None = None
+    costs: Costs | None = None

@@ -134,7 +134,14 @@ def render(story: Story, language: str = "en") -> str:
             }
             if story.ahead
             else None,
-            due={"answer": teller.due(story.due)} if story.due else None,
+            due={"answer": teller.due(story.due), "rows": teller.due_rows(story.due)} if story.due else None,
+            costs={
+                "answer": teller.costs(story.costs),
+                "rows": teller.cost_rows(story.costs),
+                "command": story.costs.command,
+            }
+            if story.costs
+            else None,
             worse=_worse(teller, story.worse) if story.worse else None,
             best=[
                 {"answer": teller.best(orders.costliest), "opened": orders.costliest}

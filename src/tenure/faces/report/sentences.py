@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Literal
 
 from tenure.app.story import (
+    COST_LINES,
     Activity,
     Ahead,
     Amount,
     Chosen,
     ComingDue,
     Comparison,
+    Costs,
     Definition,
     Figure,
     Headline,
@@ -532,6 +534,54 @@ class Teller:
                 )
             )
         return told
+
+    def costs(self, costs: Costs) -> list[Sentence]:
+        """What churn cost, what is at risk and what was kept."""
+
+        def money(value: Decimal | int) -> Told:
+            return Told(self.language.money(Decimal(value), costs.currency))
+
+        lines = {name: value for name, value in costs.lines.items() if value is not None}
+        lost = lines.get("arr_lost", Decimal(0))
+        if lost:
+            told = [self._say("costs.lost", arr=money(lost))]
+            known: dict[str, Told] = {name: money(lines[name]) for name in ("forgone_value", "replacement_cost") if name in lines}
+            if known:
+                told.append(Sentence(self.language.template("costs." + "_and_".join(known)), known))
+        else:
+            told = [self._say("costs.none", period=self.period(costs.period))]
+        if lines.get("arr_at_risk"):
+            told.append(self._say("costs.at_risk", arr=money(lines["arr_at_risk"])))
+        kept = [lines[name] for name in ("arr_saved", "arr_recovered", "arr_won_back") if name in lines]
+        if any(kept):
+            told.append(self._say("costs.kept", arr=money(sum(kept, Decimal(0)))))
+        return told
+
+    def cost_rows(self, costs: Costs) -> list[tuple[str, str]]:
+        """Each line that is known: its name and value."""
+        return [
+            (
+                self.language.words(f"costs.lines.{name}"),
+                self.language.number(value) if isinstance(value, int) else self.language.money(value, costs.currency),
+            )
+            for name in COST_LINES
+            if (value := costs.lines.get(name)) is not None
+        ]
+
+    def due_rows(self, due: ComingDue) -> tuple[list[str], list[list[str]]]:
+        """The head and rows of what came due month by month, the latest first."""
+        outcomes = ("renewed", "late", "undecided", "lost")
+        head = ["picture.period", "due.column", *(f"renewals.{name}" for name in outcomes), "due.arr_column"]
+        rows = [
+            [
+                self.period(month.period),
+                self.language.number(month.due),
+                *(self.language.number(month.counts[name]) for name in outcomes),
+                self.language.money(sum(month.arr.values(), Decimal(0)), due.currency),
+            ]
+            for month in reversed(due.months[-12:])
+        ]
+        return [self.language.words(name) for name in head], rows
 
     def renewed(self, due: ComingDue) -> Sentence:
         """Which share of the decided yearly terms renewed, over all months that are shown."""

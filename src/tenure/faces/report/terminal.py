@@ -67,6 +67,9 @@ def print_report(story: Story, console: Console, language: str = "en") -> None:
     if story.due:
         _heading(console, words("due.question"))
         _say(console, teller.due(story.due))
+    if story.costs:
+        _heading(console, words("costs.question"))
+        _say(console, teller.costs(story.costs))
     if story.worse:
         _worse(teller, console, story.worse)
     for orders in story.orders:
