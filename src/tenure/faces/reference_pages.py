@@ -374,6 +374,7 @@ def _empty(metric: Metric) -> str:
     from tenure.measure.committed import Committed
     from tenure.measure.figures import Figures, Retention
     from tenure.measure.renewal_book import RenewalFigures
+    from tenure.measure.seats import PeopleFigures
     from tenure.measure.usage_revenue import UsageFigures
 
     unknown = BuyerFigures(reason=NOTHING_KNOWN)
@@ -386,6 +387,7 @@ def _empty(metric: Metric) -> str:
         renewals=RenewalFigures(),
         committed=Committed(),
         buyers=unknown,
+        people=PeopleFigures(),
     )
     value = metric.compute(empty)
     if value.value is None:
