@@ -95,6 +95,7 @@ PAYMENT = {
     "amount_minor": 10_000,
     "currency": "USD",
     "outcome": "succeeded",
+    "card_expires_on": None,
 }
 USE = {
     "customer_id": None,
@@ -104,7 +105,7 @@ USE = {
     "quantity": 1.0,
     "source": None,
 }
-TICKET = {"resolved_at": None, "csat": None, "source": None}
+TICKET = {"first_replied_at": None, "resolved_at": None, "csat": None, "source": None}
 ANSWER = {"kind": None, "answered_at": None, "score": None, "source": None}
 CONTACT = {"role": "user", "joined_at": None, "left_at": None}
 TRAIT = {"value": None, "number": None}
@@ -123,7 +124,9 @@ INSTANTS = {
     "issued_at",
     "attempted_at",
     "answered_at",
+    "first_replied_at",
     "resolved_at",
+    "announced_at",
     "valid_from",
     "joined_at",
     "left_at",
@@ -155,6 +158,8 @@ class Facts:
             "usage": [],
             "tickets": [],
             "answers": [],
+            "changes": [],
+            "change_exposures": [],
         }
 
     def state(
@@ -265,6 +270,19 @@ class Facts:
         at = instant(asked_at)
         plain = {"customer_id": customer, **ANSWER, "answered_at": at}
         return self._add("answers", {"answer_id": answer, "asked_at": at}, plain, columns, at)
+
+    def change(self, change: str, kind: str, announced_at: str, **columns: Any) -> Row:
+        """Something the company changed."""
+        at = instant(announced_at)
+        return self._add("changes", {"change_id": change}, {"kind": kind, "announced_at": at}, columns, at)
+
+    def exposed(
+        self, change: str, announced_at: str, effective_at: str, *, customer: str = "c1", **columns: Any
+    ) -> Row:
+        """A customer whom a change touched, and from when on."""
+        plain = {"announced_at": instant(announced_at), "effective_at": instant(effective_at)}
+        key = {"change_id": change, "customer_id": customer}
+        return self._add("change_exposures", key, plain, columns, plain["announced_at"])
 
     def _add(self, table: str, key: Row, plain: Row, columns: Mapping[str, Any], business_time: datetime | None) -> Row:
         told = {"recorded_at": business_time, "version": None, "retracted": False, "recorded_assumed": False}
