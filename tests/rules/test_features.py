@@ -276,7 +276,7 @@ def test_days_are_those_of_the_companys_own_zone(company: Company) -> None:
     assert (row["active_days_28d"], row["silent_days"]) == (2, 16)
 
 
-# --- nothing that is recorded later changes anything ----------------------------------------------------------------------
+# --- nothing that is recorded later changes anything ---
 
 LATER = some.datetimes(datetime(2026, 3, 1), datetime(2026, 9, 1)).map(lambda at: at.replace(tzinfo=UTC))
 ANY_TIME = some.datetimes(datetime(2025, 1, 1), datetime(2026, 9, 1)).map(lambda at: at.replace(tzinfo=UTC))

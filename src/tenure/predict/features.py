@@ -89,9 +89,10 @@ def features(
 ) -> Told:
     """What was known of every live customer just before `as_of`; see the module.
 
-    A customer is live with an item that is priced (or metered) and neither ended nor on trial; a paused one is. static:
-    columns of customers without a date that are declared to have always held; undated traits are declared when loaded
-    (`tenure load --static`). refused: features to leave out, with the reason, as `features_refused.refused` answers.
+    A customer is live who ever paid, or uses what is metered, with an item that has neither ended nor is on trial: also
+    a paused one, and one that is free by now (as the metric `customers` counts). static: columns of customers, which have
+    no date, that are declared to have always held; traits are declared when loaded (`tenure load --static`). refused:
+    features to leave out, with the reason, as `features_refused.refused` answers.
     """
     facts = known_as_of(facts, as_of)
     missing: dict[str, str] = {}
@@ -217,7 +218,7 @@ def _subscriptions(st: Statement, facts: Facts, definition: Definition) -> str:
     def stands(moment: int) -> str:
         """What lives just before an instant, its trial over and its planned end not come."""
         return (
-            f"lives AND {priced} AND ts < {moment} AND coalesce(next_ts >= {moment}, TRUE) AND begins_us < {moment} "
+            f"lives AND ts < {moment} AND coalesce(next_ts >= {moment}, TRUE) AND begins_us < {moment} "
             f"AND coalesce(ends_us >= {moment}, TRUE)"
         )
 

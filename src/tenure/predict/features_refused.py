@@ -52,8 +52,8 @@ def refused(rows: pa.Table, features: Sequence[Feature]) -> dict[str, str]:
                 best = max(of_known, 1 - of_known, auc(filled.astype(float), left), auc((~filled).astype(float), left))
             if best > TOO_GOOD:
                 why = (
-                    f"alone it tells leavers from stayers with an AUC of {best:.2f}: it was probably written down after "
-                    "they had left; load it with the dates on which it was learned"
+                    f"alone it tells leavers from stayers with an AUC of {best:.2f}: it was probably written down "
+                    "after they had left; load it with the dates on which it was learned"
                 )
         if why:
             found[feature.name] = f"refused: {why}"
