@@ -289,11 +289,14 @@ def test_what_precedes_leaving_in_the_simulated_company_is_seen_in_the_features(
     rows = found.table.to_pylist()
     left = np.array([row["outcome"] == "voluntary" for row in rows])
     assert left.sum() > 20
-    # The company was made so that who is about to leave by choice uses less and less.
-    trend = np.array([np.nan if row["use_trend"] is None else row["use_trend"] for row in rows])
-    known = np.isfinite(trend)
-    assert auc(-trend[known], left[known]) > 0.5
-    failed = np.array([row["failures_in_a_row"] for row in rows])
+    # The company was made so that who uses little leaves by choice, when the contract is decided on; and whose card
+    # fails, or expires, is lost to a failed payment.
+    assert auc(-value_of(rows, "use_28d"), left) > 0.55
+    assert auc(-value_of(rows, "renewal_days"), left) > 0.55
     dunned = np.array([row["outcome"] == "involuntary" for row in rows])
-    assert auc(failed, dunned) > 0.5
+    assert auc(value_of(rows, "failures_in_a_row"), dunned) > 0.6
     assert refused(found.table, found.features) == {}
+
+
+def value_of(rows: list[dict[str, Any]], name: str) -> Any:
+    return np.array([row[name] for row in rows], dtype=float)
