@@ -126,7 +126,9 @@ class CommittedBook:
             parts.append(
                 f"SELECT w.win, w.until_us, {began} AS ts, {status} AS status, {ends} AS ends_at, {price}, r.retracted, "
                 f"row_number() OVER (PARTITION BY w.win, r.subscription_id, r.item_id, {began} ORDER BY {order}) AS version_rank "
-                f"FROM {raw} AS r JOIN promised_windows AS w ON {d.micros('r.recorded_at')} < w.at_us "
+                # Few rows are told before they begin, and only these are laid beside the periods.
+                f"FROM (SELECT * FROM {raw} AS r WHERE {d.micros('r.recorded_at')} < {began}) AS r "
+                f"JOIN promised_windows AS w ON {d.micros('r.recorded_at')} < w.at_us "
                 f"AND {began} >= w.at_us AND {began} < w.until_us{self._untold(is_state, 'r')}"
             )
         told = st.step("told_ahead", "\nUNION ALL\n".join(parts), says="what was told to begin later")
@@ -167,11 +169,15 @@ class CommittedBook:
         own = f"customer_id, subscription_id, item_id, currency, status, {rate} AS rate, {self._item_seg()} AS item_seg"
         end = "CASE WHEN status = 'non_renewing' THEN coalesce(cancel_at, term_ends_at, period_end) ELSE cancel_at END"
         dead = ", ".join(f"'{status}'" for status in states.DEAD if status != "scheduled")
+        # Most items are never told to end or begin later: only the others' states are put in order.
+        later = f"status NOT IN ({dead}) AND (status IN ('scheduled', 'trialing') OR {end} IS NOT NULL)"
+        items = st.step("items_with_plans", f"SELECT DISTINCT subscription_id, item_id FROM {every} WHERE {later}")
         told = st.step(
             "set_told",
             f"SELECT {own}, ts, {end} AS ends_at, CASE WHEN period_start > ts THEN period_start END AS starts_at, "
-            f"lead(ts) OVER (PARTITION BY subscription_id, item_id ORDER BY ts) AS next_ts FROM {every} "
-            f"WHERE ts < {facts.horizon}",
+            "lead(ts) OVER (PARTITION BY subscription_id, item_id ORDER BY ts) AS next_ts FROM (SELECT s.* FROM "
+            f"{every} AS s JOIN {items} AS i ON i.subscription_id = s.subscription_id AND i.item_id = s.item_id "
+            f"WHERE s.ts < {facts.horizon}) AS planned",
         )
         columns = "customer_id, subscription_id, item_id, currency, status, rate, item_seg, ends_at, starts_at"
         placed = (
@@ -220,7 +226,6 @@ class CommittedBook:
         owes(facts)
         st = facts.statement()
         found = states.shape(facts, self.definition)
-        pays = item_days(st, facts, self.definition, found)
         self._windows(st)
         now, ahead = self._set(st), self._ahead(st)
         key = "k.win = {0}.win AND k.subscription_id = {0}.subscription_id AND k.item_id = {0}.item_id"
@@ -228,6 +233,7 @@ class CommittedBook:
             "promised_items",
             f"SELECT win, subscription_id, item_id FROM {now} UNION SELECT win, subscription_id, item_id FROM {ahead}",
         )
+        pays = item_days(st, facts, self.definition, found, keys)
         until, begins = "w.until_us", "a.item_id IS NOT NULL AND a.tries = 0 AND coalesce(n.status <> 'trialing', TRUE)"
         ends = f"coalesce(n.ends_at < {until}, FALSE)"
         m = "coalesce(p.m, 0)"

@@ -46,12 +46,17 @@ def owes(facts: Facts) -> bool:
     return bool(facts.memory["owes",])
 
 
-def item_days(st: Statement, facts: Facts, definition: Definition, found: states.Shape) -> str:
-    """The step `item_days`; see the module."""
+def item_days(st: Statement, facts: Facts, definition: Definition, found: states.Shape, only: str = "") -> str:
+    """The step `item_days`; see the module. only: a step with the items that are wanted (default: all)."""
     if "item_days" in st:
         return "item_days"
     d = facts.engine.dialect
     events = states.item_events(st, facts, definition, found)
+    wanted = ""
+    if only:
+        items = st.step("items_wanted", f"SELECT DISTINCT subscription_id, item_id FROM {only}", keep=True)
+        wanted = f" JOIN {items} AS i ON i.subscription_id = {{0}}.subscription_id AND i.item_id = {{0}}.item_id"
+        events = st.step("events_wanted", f"SELECT e.* FROM {events} AS e{wanted.format('e')}")
     paused = "p1" if found.zeros else "0"
     item = "subscription_id, item_id"
     # A change of currency is two rows of one instant, of which one brings money.
@@ -85,7 +90,8 @@ def item_days(st: Statement, facts: Facts, definition: Definition, found: states
         "owing_day_ends",
         f"SELECT {item}, day, max_by(customer_id, ts) AS customer_id, max_by({flag}, ts) AS overdue FROM (SELECT s.*, "
         f"{local_day(facts, 's.ts')} AS day FROM {every} AS s JOIN (SELECT DISTINCT {item} FROM {every} WHERE status = "
-        f"'past_due') AS o ON o.subscription_id = s.subscription_id AND o.item_id = s.item_id WHERE s.ts < {facts.horizon}) "
+        f"'past_due') AS o ON o.subscription_id = s.subscription_id AND o.item_id = s.item_id{wanted.format('s')} "
+        f"WHERE s.ts < {facts.horizon}) "
         f"AS w GROUP BY {item}, day",
         keep=True,
         says="whether a payment is open, of items that ever owed one",

@@ -182,28 +182,35 @@ def _candidates(
     n = "greatest(coalesce(interval_count, 1), 1)"
     how = f"CASE WHEN status IN ({dead}) THEN 'dead' WHEN status = 'trialing' THEN 'trial' ELSE 'billed' END"
     billed = f"{how} || ' ' || coalesce(interval, '') || ' ' || CAST(coalesce(interval_count, 1) AS {d.text})"
-    item = "PARTITION BY subscription_id, item_id"
+    short = d.key("item", ("subscription_id", "item_id"))
+    item = f"PARTITION BY {short.by}"
+    # Where no term is ever told, nothing looks for its days.
+    terms = any(not facts.lacks(table, "term_ends_at") for table in states.tables(facts))
     told = st.step(
         "renewal_told",
-        f"SELECT customer_id, subscription_id, item_id, plan_id, ts, {local_day(facts, 'ts')} AS day, interval, {n} AS n, "
+        f"SELECT customer_id, subscription_id, item_id, {''.join(f'{c}, ' for c in short.select)}plan_id, ts, "
+        f"{local_day(facts, 'ts')} AS day, interval, {n} AS n, "
         f"CASE WHEN status IN ({dead}) THEN 1 ELSE 0 END AS dead, status = 'trialing' AS trying, "
         f"{planned_day(facts, 'trial_ends_at')} AS trial_day, {planned_day(facts, 'term_ends_at')} AS term_day, "
         f"{billed} AS billed, {segment or chr(39) * 2} AS item_seg FROM {every} WHERE ts < {facts.horizon}",
     )
+    told_day = f"min(day) OVER ({item}, term_day)" if terms else "day"
     walked = st.step(
         "renewal_walk",
         "SELECT *, lag(billed) OVER item AS was_billed, lead(day) OVER item AS next_day, CASE WHEN lead(dead) OVER item = 1 "
         "AND coalesce(lead(day, 2) OVER item > lead(day) OVER item, TRUE) THEN 1 ELSE 0 END AS next_dead, "
-        f"lead(term_day) OVER item AS next_term, min(day) OVER ({item}, term_day) AS told_day FROM {told} "
-        f"WINDOW item AS ({item} ORDER BY ts)",
+        f"lead(term_day) OVER item AS next_term, {told_day} AS told_day FROM {told} WINDOW item AS ({item} ORDER BY ts)",
         says="each state beside the next",
     )
-    changes = "CASE WHEN was_billed IS NULL OR was_billed <> billed THEN 1 ELSE 0 END"
-    runs = st.step(
-        "renewal_stretches",
-        f"SELECT *, sum({changes}) OVER ({item} ORDER BY ts ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS run FROM {walked}",
+    changes = "CASE WHEN was_billed IS NULL OR was_billed <> billed THEN day END"
+    turned = st.step("renewal_turns", f"SELECT *, {changes} AS turn_day FROM {walked}")
+    began = st.step(
+        "renewal_began",
+        f"SELECT *, {d.last_known('turn_day', 'item')} AS began FROM {turned} "
+        f"WINDOW item AS ({item} ORDER BY ts ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)",
+        keep=terms,
+        says="since when each is billed as it is",
     )
-    began = st.step("renewal_began", f"SELECT *, min(day) OVER ({item}, run) AS began FROM {runs}")
     high = f"least(coalesce(next_day + next_dead, {NEVER}), {after - 1})"
     anchored = st.step(
         "renewal_bases",
@@ -239,13 +246,15 @@ def _candidates(
     )
     # Of a term that was made longer before its end, the day is that of the shorter one.
     early = "next_term > term_day AND next_day < term_day AND next_dead = 0 AND day < next_day"
+    sooner = (
+        f"SELECT {shared}, 0, term_day, began, CAST({NEVER} AS BIGINT), next_day FROM {anchored} WHERE {early} "
+        f"AND term_day >= {first} AND term_day < {after}"
+    )
     days = st.step(
         "renewal_each",
         f"SELECT {shared}, k, {end_of('k')} AS due_day, CASE WHEN k = 0 THEN began ELSE {end_of('k - 1')} END AS prev_day, "
         f"CASE WHEN k = 0 THEN CAST({NEVER} AS BIGINT) ELSE {end_of('k + 1')} END AS follows, "
-        f"CAST(NULL AS BIGINT) AS moved_day FROM {numbered}\nUNION ALL\n"
-        f"SELECT {shared}, 0, term_day, began, CAST({NEVER} AS BIGINT), next_day FROM {anchored} WHERE {early} "
-        f"AND term_day >= {first} AND term_day < {after}",
+        f"CAST(NULL AS BIGINT) AS moved_day FROM {numbered}" + (f"\nUNION ALL\n{sooner}" if terms else ""),
         says="and the days on which each interval or term ends",
     )
     lasted = "CASE WHEN interval IN ('day', 'week') THEN days ELSE months * 30 END"
