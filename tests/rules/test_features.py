@@ -347,7 +347,7 @@ def test_no_fact_recorded_after_the_cut_off_changes_a_feature(
         shop.close()
 
 
-# --- the catalogue --------------------------------------------------------------------------------------------------------
+# --- the catalogue ---
 
 
 def test_every_feature_has_a_group_a_unit_and_sentences_in_both_languages() -> None:

@@ -29,7 +29,7 @@ def table() -> str:
         ]
         for each in mine:
             needs = ", ".join(f"`{need}`" for need in each.needs)
-            shown = {name: "…" for name in (each.name, *(name for _, name in each.also))}
+            shown = dict.fromkeys((each.name, *(name for _, name in each.also)), "…")
             words = each.sentence("en", shown)
             lines.append(
                 f"| `{each.name}` | {each.unit} | {each.definition} | {needs} | {_MAY_ONLY[each.direction]} | {words} |"
