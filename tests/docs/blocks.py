@@ -143,10 +143,13 @@ class Reader:
             "LC_ALL": "C.UTF-8",
         } | {name: os.environ[name] for name in ("JAVA_HOME", "TMPDIR", "SPARK_LOCAL_IP") if name in os.environ}
 
-    def follow(self) -> None:
-        """Run the page from top to bottom; BlockFailed says at which line it stops being true."""
+    def set_up(self) -> None:
+        """Run what the page needs before its first block; it may leave files only."""
         for command in self.page.setup:
             self._shell(command, 0, f"{self.page.path}: setup")
+
+    def follow(self) -> None:
+        """Run the page, once it is set up, from top to bottom; BlockFailed says at which line it stops being true."""
         for block in self.page.blocks:
             where = f"{self.page.path}:{block.line}"
             if "file" in block.directives:

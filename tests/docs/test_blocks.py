@@ -16,6 +16,7 @@ def follow(tmp_path: Path, text: str) -> Reader:
     path = tmp_path / "page.md"
     path.write_text(text, encoding="utf-8")
     reader = Reader(read_page(path), tmp_path / "folder", tmp_path / "state")
+    reader.set_up()
     reader.follow()
     return reader
 

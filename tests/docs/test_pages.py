@@ -32,6 +32,21 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def set_up(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Page], Path]:
+    """The folder that a page's set-up makes: pages with the same set-up get a copy of it."""
+    made: dict[tuple[str, ...], Path] = {}
+
+    def folder_of(page: Page) -> Path:
+        if page.setup not in made:
+            folder, state = tmp_path_factory.mktemp("set-up"), tmp_path_factory.mktemp("state")
+            Reader(page, folder, state).set_up()
+            made[page.setup] = folder
+        return made[page.setup]
+
+    return folder_of
+
+
 def prepare(page: Page, folder: Path, request: pytest.FixtureRequest) -> None:
     """Put what the page needs into its folder, or skip the page and say what is missing."""
     if (ROOT / "examples").is_dir():
@@ -56,6 +71,8 @@ def test_a_page_does_what_it_says(path: Path, tmp_path: Path, request: pytest.Fi
     folder.mkdir()
     state.mkdir()
     prepare(page, folder, request)
+    if page.setup:
+        shutil.copytree(request.getfixturevalue("set_up")(page), folder, dirs_exist_ok=True)
     try:
         Reader(page, folder, state).follow()
     except BlockFailed as broken:
