@@ -73,6 +73,16 @@ def test_the_event_is_the_decision_which_is_the_request_or_an_interval_before_th
     assert [who for who, row in found.items() if not row["is_told"]] == ["bob"]
 
 
+def test_a_yearly_contract_that_just_ends_was_given_up_a_month_before(company: Company) -> None:
+    facts = Facts()
+    facts.state("2025-03-01", interval="year", amount_minor=120_000)
+    facts.state("2026-03-01", status="canceled", interval="year", amount_minor=120_000)
+    shop = company(facts)
+    (row,) = decisions(shop.workspace.facts(), shop.workspace.definition()).to_pylist()
+    assert (row["lost_us"] - row["decided_us"]) / 86_400_000_000 == 31
+    assert row["cause"] == "unknown"
+
+
 def test_outcomes_lie_after_the_cut_off_and_within_the_horizon(company: Company) -> None:
     found = periods_of(company(leavers()), date(2026, 2, 1), date(2026, 5, 1), gap=0, horizon=31)
     assert outcomes(found) == {

@@ -4,8 +4,9 @@
     rows.table     Arrow: one row per live customer and cut-off; what `features` tells, and what came of it
     DiscreteHazard().fit(X, rows.table["period"], rows.table["outcome"], time=rows.table["month"], customer=...)
 
-The event is the decision, not the end: when somebody asked to leave, else the end less one billing interval. A row's
-outcome looks at decisions in [cut-off + gap, cut-off + gap + horizon); the gap is the lead time that acting takes. Who
+The event is the decision, not the end: when somebody asked to leave, else the end less one billing interval, of which
+at most a month (nobody can say when in its year a yearly contract was given up, and it can be saved to the last). A
+row's outcome looks at decisions in [cut-off + gap, cut-off + gap + horizon); the gap is the lead time that acting takes. Who
 had decided before it begins has no row (he is beyond reach, though nobody may have known), and who had said so by the
 cut-off was not scored. Who stayed is kept, up to what is known (right censoring); a window that nobody saw to its end
 has is_whole false. Features are as known at each cut-off, outcomes as known now.
@@ -33,8 +34,9 @@ from tenure.predict.features_catalogue import Feature
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from numpy.typing import NDArray
 
+# The longest stretch before an end at which a decision that nobody told is thought to have fallen.
+LONGEST_LAG_DAYS = 31
 # By choice, by failed payment, or neither: a dispute, fraud, and whom the business sent away are no choice to predict.
 CAUSES = {
     "unknown": "unknown",
@@ -68,7 +70,7 @@ class Periods:
 def decisions(facts: Facts, definition: Definition) -> pa.Table:
     """Every loss of a customer that is known, and its decision.
 
-    Columns: customer_id, lost_us, decided_us, is_told (somebody asked), interval_days, cause.
+    Columns: customer_id, lost_us, decided_us, is_told (somebody asked), cause.
     As movements count losses when they end: a change of subscription is none, and who comes back was lost before.
     """
     import pyarrow as pa
@@ -98,15 +100,15 @@ def decisions(facts: Facts, definition: Definition) -> pa.Table:
     asked = "max(CASE WHEN s.cancel_requested_at <= l.lost_us THEN s.cancel_requested_at END)"
     sql = st.render(
         f"SELECT l.customer_id, l.lost_us, l.actor, {asked} AS asked_us, "
-        f"min({INTERVAL_DAYS}) AS interval_days FROM {last} AS l JOIN {every} AS s ON s.customer_id = l.customer_id "
+        f"least(min({INTERVAL_DAYS}), {LONGEST_LAG_DAYS}) AS lag_days FROM {last} AS l "
+        f"JOIN {every} AS s ON s.customer_id = l.customer_id "
         "AND s.ts = l.last_us GROUP BY l.customer_id, l.lost_us, l.actor ORDER BY 1, 2"
     )
     found = facts.engine.table(sql)
     lost = found.column("lost_us").to_numpy().astype(np.int64)
     told = ~np.asarray(found.column("asked_us").is_null())
     when = np.asarray(found.column("asked_us").fill_null(0), dtype=np.int64)
-    interval = np.asarray(found.column("interval_days"), dtype=np.int64)
-    inferred = lost - interval * DAY_US
+    inferred = lost - np.asarray(found.column("lag_days"), dtype=np.int64) * DAY_US
     causes = np.array([CAUSES[states.ACTOR_NAMES[i]] for i in range(len(states.ACTOR_NAMES))])
     cause = causes[np.asarray(found.column("actor").fill_null(0), dtype=np.int64)]
     return pa.table(
@@ -115,7 +117,6 @@ def decisions(facts: Facts, definition: Definition) -> pa.Table:
             "lost_us": lost,
             "decided_us": np.where(told, when, inferred),
             "is_told": told,
-            "interval_days": interval,
             "cause": pa.array(cause.tolist(), pa.string()),
         }
     )
@@ -151,7 +152,7 @@ def person_periods(
             f"no month begins from {since} up to {until} that is known; ask for an earlier or longer stretch"
         )
     lost = decisions(facts, definition)
-    waits = np.unique(np.asarray(lost.column("interval_days"))[~np.asarray(lost.column("is_told"))])
+    waits = bool((~np.asarray(lost.column("is_told"))).any())
     roots = _merged(facts)
     parts: list[pa.Table] = []
     named: dict[str, Feature] = {}
@@ -204,7 +205,7 @@ def _with_outcomes(
     known: int,
     gap: int,
     horizon: int,
-    waits: NDArray[np.int64],
+    waits: bool,
 ) -> tuple[pa.Table, int]:
     """The rows of a cut-off with what came of them, and how many are left out because they had decided."""
     import pyarrow as pa
@@ -227,8 +228,7 @@ def _with_outcomes(
     decided = firsts[place]
     early = has & (decided < begins)
     event = has & ~early & (decided < ends)
-    interval = np.asarray(told.table.column("interval_days"))
-    wait = np.where(np.isin(interval, waits), interval, 0) * DAY_US
+    wait = np.minimum(np.asarray(told.table.column("interval_days")), LONGEST_LAG_DAYS) * DAY_US if waits else 0
     # A decision that nobody told shows at the end of what it ended: until then nobody knows that there was none.
     # Leavers of a window that is not over count no more than those who stayed in it, or leaving would look too likely.
     whole = np.broadcast_to(ends + wait <= known, decided.shape)
