@@ -6,10 +6,10 @@
 
 The event is the decision, not the end: when somebody asked to leave, else the end less one billing interval, of which
 at most a month (nobody can say when in its year a yearly contract was given up, and it can be saved to the last). A
-row's outcome looks at decisions in [cut-off + gap, cut-off + gap + horizon); the gap is the lead time that acting takes.
-Who had decided before it begins has no row (he is beyond reach, though nobody may have known), and who had said so by
-the cut-off was not scored. Who stayed is kept, up to what is known (right censoring); a window that nobody saw to its end
-has is_whole false. Features are as known at each cut-off, outcomes as known now.
+row's outcome looks at decisions in [cut-off + gap, cut-off + gap + horizon); the gap is the lead time that acting
+takes. Who had decided before it begins has no row (he is beyond reach, though nobody may have known), and who had
+said so by the cut-off was not scored. Who stayed is kept, up to what is known (right censoring); a window that nobody
+saw to its end has is_whole false. Features are as known at each cut-off, outcomes as known now.
 """
 
 from __future__ import annotations
