@@ -105,26 +105,46 @@ def protected(
     """What was saved and recovered within a period, and the statement; `each`: by customer instead."""
     st = facts.statement()
     start, end = micros(period.start), micros(period.end)
-    items = _items(st, facts, definition, end, segment)
     dead = ", ".join(f"'{status}'" for status in _ENDED)
-    order = "OVER (PARTITION BY subscription_id, item_id ORDER BY ts)"
+    every = states.all_states(st, facts, _wanted(segment))
+    # Only items that ever had an end set, or owed, can have been kept; the others' states need no order.
+    flagged = st.step(
+        "items_flagged",
+        f"SELECT DISTINCT subscription_id, item_id FROM {every} WHERE ts < {end} "
+        "AND (status IN ('non_renewing', 'past_due') OR cancel_at IS NOT NULL)",
+    )
+    short = facts.engine.dialect.key("item", ("subscription_id", "item_id"))
+    order = f"OVER (PARTITION BY {short.by} ORDER BY ts)"
+    keyed = st.step(
+        "states_flagged",
+        f"SELECT {', '.join(('*', *short.select))} FROM (SELECT s.subscription_id, s.item_id, s.ts, s.status, "
+        f"s.cancel_at FROM {every} AS s JOIN {flagged} AS f "
+        "ON f.subscription_id = s.subscription_id AND f.item_id = s.item_id "
+        f"WHERE s.ts < {end}) AS told",
+    )
     ordered = st.step(
         "turns",
-        "SELECT subscription_id, item_id, ts, status, cancel_at, "
-        f"lag(status) {order} AS was, lag(cancel_at) {order} AS was_ending FROM standing_states WHERE ts < {end}",
+        f"SELECT subscription_id, item_id, ts, status, cancel_at, lag(status) {order} AS was, "
+        f"lag(cancel_at) {order} AS was_ending FROM {keyed}",
         says="each state beside the one before it",
     )
     planned = "(status = 'non_renewing' OR coalesce(cancel_at > ts, FALSE))"
     was_planned = "(was = 'non_renewing' OR coalesce(was_ending > ts, FALSE))"
     lives = f"status NOT IN ({dead})"
-    turned = st.step(
-        "rescued",
+    turns = st.step(
+        "items_turned",
         "SELECT subscription_id, item_id, "
         f"max(CASE WHEN {was_planned} AND NOT {planned} AND {lives} THEN 1 ELSE 0 END) AS saved, "
         f"max(CASE WHEN was = 'past_due' AND status <> 'past_due' AND {lives} THEN 1 ELSE 0 END) AS recovered "
         f"FROM {ordered} WHERE ts >= {start} AND was NOT IN ({dead}) GROUP BY subscription_id, item_id",
+    )
+    turned = st.step(
+        "rescued",
+        f"SELECT * FROM {turns} WHERE saved = 1 OR recovered = 1",
+        keep=True,
         says="items whose end was taken back, or whose payment came in after all",
     )
+    items = _items(st, facts, definition, end, segment, turned)
     found = st.step(
         "protected_items",
         "SELECT i.*, CASE WHEN r.saved = 1 THEN 'saved' WHEN r.recovered = 1 THEN 'recovered' END AS kind "
@@ -134,20 +154,33 @@ def protected(
     return _summed(facts, st, found, segment, each)
 
 
-def _items(st: Statement, facts: Facts, definition: Definition, moment: int, segment: Segment | None) -> str:
-    """The items that pay just before an instant: status, mrr, ends_at, renews_at as told by then, item_seg."""
+def _wanted(segment: Segment | None) -> tuple[str, ...]:
+    """The columns of states that are read: what an item is and pays, and what it is split by."""
+    return tuple(dict.fromkeys((*_PLAN, *(segment.item if segment is not None else ()))))
+
+
+def _items(
+    st: Statement, facts: Facts, definition: Definition, moment: int, segment: Segment | None, only: str = ""
+) -> str:
+    """The items that pay just before an instant: status, mrr, ends_at, renews_at as told by then, item_seg.
+
+    only: a step with the items that are wanted (default: all).
+    """
     definition = replace(definition, source="states")
-    own = segment.item if segment is not None else ()
-    wanted = tuple(dict.fromkeys((*_PLAN, *own)))
-    every = states.all_states(st, facts, wanted)
-    st.step("standing_states", f"SELECT * FROM {every} WHERE ts < {moment}", keep=True)
+    every = states.all_states(st, facts, _wanted(segment))
+    join = f" JOIN {only} AS o ON o.subscription_id = s.subscription_id AND o.item_id = s.item_id" if only else ""
+    latest = st.step(
+        "latest_of_items",
+        f"SELECT s.subscription_id, s.item_id, max(s.ts) AS ts FROM {every} AS s{join} WHERE s.ts < {moment} "
+        "GROUP BY s.subscription_id, s.item_id",
+    )
     dead = ", ".join(f"'{status}'" for status in _ENDED)
     last = st.step(
         "last_states",
-        "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY subscription_id, item_id ORDER BY ts DESC) AS place "
-        f"FROM standing_states) AS s WHERE place = 1 AND status NOT IN ({dead}) "
-        "AND NOT coalesce(collection_paused, FALSE) "
-        f"AND NOT coalesce(status = 'trialing' AND coalesce(trial_ends_at, {moment}) >= {moment}, FALSE)",
+        f"SELECT s.* FROM {every} AS s JOIN {latest} AS l ON l.subscription_id = s.subscription_id "
+        f"AND l.item_id = s.item_id AND l.ts = s.ts WHERE s.status NOT IN ({dead}) "
+        "AND NOT coalesce(s.collection_paused, FALSE) "
+        f"AND NOT coalesce(s.status = 'trialing' AND coalesce(s.trial_ends_at, {moment}) >= {moment}, FALSE)",
         says="each item as it stands",
     )
     rate = states.monthly(facts, definition, states.base_price(facts, definition))
