@@ -241,6 +241,23 @@ def assemble(
     return found
 
 
+def tell_alone(found: Mapping[tuple[int, str, str | None], Figures], answer: Iterable[Row], n: int) -> None:
+    """Fills kept_alone of the first n periods, where the answer tells of subscriptions alone."""
+    told: dict[tuple[str | None, str], dict[int, Row]] = defaultdict(dict)
+    for row in answer:
+        if row.what == "alone":
+            told[row.currency, row.kind][row.slice] = row
+    for (i, _, currency), figures in found.items():
+        if told and i < n:
+            figures.kept_alone = Retention()
+            if (currency, "spread") in told:
+                mine = {kind: told[currency, kind][i] for kind in ("loss", "net") if i in told[currency, kind]}
+                before = [row for slice, row in sorted(told[currency, "spread"].items()) if slice < i]
+                kept = figures.kept_alone = retention(figures, mine)
+                # Whoever they belong to, all subscriptions together pay what all customers do.
+                kept.customers, kept.squares = sum(row.n for row in before), sum(row.x1 for row in before)
+
+
 def retention(figures: Figures, mine: dict[str, Row]) -> Retention:
     """What the statement says of those who paid at the start, beside what they paid then."""
     found = Retention(figures.opening, customers=figures.paying_open, squares=figures.squares, reason=figures.reason)

@@ -15,7 +15,7 @@ from tenure.lake.portable import day_number, from_micros
 from tenure.measure import states, totals
 from tenure.measure.currencies import Conversion, by_day, currencies, day_before, written
 from tenure.measure.definition import Definition
-from tenure.measure.figures import Figures, Retention, Row, assemble, retention, rows
+from tenure.measure.figures import Figures, Retention, Row, assemble, retention, rows, tell_alone
 from tenure.measure.renewals import due
 from tenure.measure.segments import Segment, of_lent
 
@@ -68,8 +68,9 @@ class _Look:
         only_people: bool = False,
         turnover: bool = False,
         definition: Definition | None = None,
+        alone: Sequence[Period] = (),
     ) -> list[Row]:
-        """The rows of one statement; only_people: nothing but customers won and lost."""
+        """The rows of one statement; only_people: nothing but customers won and lost; alone: see totals.statement."""
         facts, conversion = self.facts, None if only_people else self.conversion
         daily, opening_rates, lent = None, None, []
         if conversion is not None:
@@ -93,6 +94,7 @@ class _Look:
             reporting=self.currency if self.purchase else None,
             only_people=only_people,
             turnover=turnover,
+            alone=alone,
         )
         self.statements.append(";\n\n".join([*lent, sql]))
         return rows(facts.engine.table(sql))
@@ -115,13 +117,21 @@ class _Look:
             figures.definition = self.definition
         return found
 
-    def over(self, spans: Sequence[tuple[date, date]], turnover: bool) -> dict[Key, Figures]:
-        """The figures of stretches of time that may overlap, by one statement; the first of the key is the stretch."""
+    def over(
+        self, spans: Sequence[tuple[date, date]], turnover: bool, alone: Sequence[Period] = ()
+    ) -> dict[Key, Figures]:
+        """The figures of stretches of time that may overlap, by one statement; the first of the key is the stretch.
+
+        alone: the first of them, of which what was kept of each subscription is told too, where one look can.
+        """
         slices, place = self.cut(day for span in spans for day in span)
         windows = [totals.Window(place[start], place[end] - 1) for start, end in spans]
         if all(window.first == window.last == i for i, window in enumerate(windows)):
-            return self.figures(slices, self.run(slices, windows, turnover=turnover))
-        answer = self.run(slices, windows, turnover=turnover)
+            answer = self.run(slices, windows, turnover=turnover, alone=alone)
+            told_at_once = self.figures(slices, answer)
+            tell_alone(told_at_once, answer, len(alone))
+            return told_at_once
+        answer = self.run(slices, windows, turnover=turnover, alone=alone)
         of_windows = ("kept", "lost", "turnover")
         at = self.figures(slices, [row for row in answer if row.what not in of_windows])
         told: dict[Key, list[Row]] = {}
@@ -143,6 +153,7 @@ class _Look:
                         whole.turnover[row.kind] = whole.turnover.get(row.kind, 0) + row.n
                 kept = told.get((i, seg, None if self.conversion else currency), [])
                 whole.kept = retention(whole, {row.kind: row for row in kept if row.what == "kept"})
+        tell_alone(found, answer, len(alone))
         return found
 
     def cut(self, bounds: Iterable[date]) -> tuple[list[Period], dict[date, int]]:
@@ -192,6 +203,7 @@ def gather(
     look = _Look(facts, definition, currency, segment, conversion, known, purchase, grain, statements)
     read = (definition, *readings) if rates else ()
     turnover = any("counted" in (d.joiners, d.returners) for d in read)
+    each = retention and any(d.retention_of == "subscription" for d in read)
     lookbacks = sorted({d.window_days for d in read} - {0})
     if segment is not None and segment.moves:
         # Who belongs where is looked at when a slice starts, so every stretch of time needs slices of its own.
@@ -209,7 +221,7 @@ def gather(
             spans += [(add_months(period.after, -12), period.after) for period in asked]
         for days in lookbacks:
             spans += [(period.after - timedelta(days=days), period.after) for period in asked]
-        every = look.over(spans, turnover)
+        every = look.over(spans, turnover, asked if each else ())
         found = {key: figures for key, figures in every.items() if key[0] < n}
         if year_back:
             _fill(found, every, n, year=True)
@@ -217,7 +229,7 @@ def gather(
             _fill(found, every, n * (1 + year_back + i), days=days)
     if any(d.churn_base in ("customer_days", "daily") for d in read):
         _days(look, asked, found)
-    if retention and any(d.retention_of == "subscription" for d in read):
+    if each and any(figures.kept_alone is None for figures in found.values()):
         _subscriptions(look, asked, found)
     if renewals:
         _renewals(look, asked, found)

@@ -84,6 +84,23 @@ def is_plain(found: states.Shape, definition: Definition, segment: str | None) -
     )
 
 
+def adds_up(found: states.Shape, definition: Definition, segment: str | None) -> bool:
+    """Whether what is paid before and after a period is the plain sum of the item events up to then."""
+    return not (
+        found.currency is None
+        or found.currencies
+        or segment
+        or definition.gap_days
+        or definition.grouping == "month"
+        or definition.source == "invoice_lines"
+    )
+
+
+def events_kept(st: Statement) -> str:
+    """The step that holds the items' events as they were before any walk; see `by_subscription`."""
+    return "events_kept" if "events_kept" in st else "events_with_pauses"
+
+
 def movements(
     st: Statement,
     facts: Facts,
@@ -94,13 +111,37 @@ def movements(
     segment: str | None = None,
     detail: bool = False,
     money: Money = Money(),
+    by_subscription: bool = False,
 ) -> str:
-    """The step `movements` over all of history up to the last period's end or the horizon; see the module."""
+    """The step `movements` over all of history up to the last period's end or the horizon; see the module.
+
+    by_subscription: the items' events are kept, in the step that `events_kept` names, by states.subscription_key too.
+    """
     d = facts.engine.dialect
-    events = states.item_events(st, facts, definition, found, segment=segment, detail=detail, purchase=money.purchase)
+    events = states.item_events(
+        st,
+        facts,
+        definition,
+        found,
+        segment=segment,
+        detail=detail,
+        purchase=money.purchase,
+        by_subscription=by_subscription,
+    )
     customer = states.keys(facts, segment, detail)[1]
     plain = is_plain(found, definition, segment)
     carried = ["customer_id", "subscription_id", "item_id", *customer.columns] + (["seg"] if segment else [])
+    if by_subscription and not found.pauses:
+        # What is kept is kept whole, so the names are left behind.
+        carried = customer.by.split(", ")
+        held = [*carried, *states.subscription_key(facts).by.split(", "), "ts", "actor", "m0", "m1"]
+        held += ["l0", "l1", "h0", "h1", "p0", "p1"] if found.zeros else []
+        events = st.step(
+            "events_kept",
+            f"SELECT {', '.join(held)} FROM {events}",
+            keep=True,
+            says="read by customer and by subscription",
+        )
     if found.currency is None:
         carried.append("currency")
     if detail:

@@ -305,10 +305,12 @@ def item_events(
     segment: str | None = None,
     detail: bool = False,
     purchase: str | None = None,
+    by_subscription: bool = False,
 ) -> str:
     """A step with the item events; see the module.
 
     purchase: a relation (day, currency, rate) in the engine, to price each state at the rate of the day it began.
+    by_subscription: also the columns of subscription_key.
 
     Columns: customer_id, subscription_id, item_id, at, currency, actor, m0, m1, and l0, l1 (live), h0, h1 (live and
     paused or listed), p0, p1 (paused) where the shape has zeros or pauses; seg with `segment`; with `detail`
@@ -337,6 +339,8 @@ def item_events(
     # The rate of a state that is worth nothing whatever happens is NULL.
     params = ["rate"] + (["currency"] if found.currencies else [])
     items, customers = keys(facts, segment, detail)
+    if by_subscription:
+        items = _items_by_subscription(d)
     columns = [
         "customer_id",
         "subscription_id",
@@ -414,9 +418,11 @@ def item_events(
         says="what each state is worth a month, in 10^-6 minor units",
     )
     key = items.by
-    named = ["customer_id", "subscription_id", "item_id", *customers.columns]
+    alone = subscription_key(facts).columns if by_subscription else ()
+    named = ["customer_id", "subscription_id", "item_id", *customers.columns, *alone]
+    own = [column for column in items.columns if column not in alone]
     runs = (["pausing"] if found.pauses else []) + (["overdue"] if found.overdue else [])
-    kept = [*named, *items.columns, "ts", "actor", *params, *extras, *runs]
+    kept = [*named, *own, "ts", "actor", *params, *extras, *runs]
     if found.pauses:
         kept.append("pause_asked")
     if not found.currencies and found.currency is None:
@@ -507,6 +513,20 @@ def keys(facts: Facts, segment: str | None, detail: bool) -> tuple[Key, Key]:
     if segment is None and not detail:
         return d.key("item", ("subscription_id", "item_id")), d.key("customer", ("customer_id",))
     return Key((), (), "subscription_id, item_id"), Key((), (), "customer_id")
+
+
+def subscription_key(facts: Facts) -> Key:
+    """What brings together a subscription's item events."""
+    return facts.engine.dialect.key("subscription", ("subscription_id",))
+
+
+def _items_by_subscription(d: Dialect) -> Key:
+    """An item's key that borrows its subscription's check: wider rows to sort cost more than all the rest."""
+    whole, item = d.key("subscription", ("subscription_id",)), d.key("item", ("subscription_id", "item_id"))
+    if not whole.columns:
+        return item
+    columns, select = (*whole.columns, item.columns[0]), (*whole.select, item.select[0])
+    return Key(columns, select, f"{item.columns[0]}, {whole.columns[1]}")
 
 
 def currency_of(facts: Facts, found: Shape) -> str:

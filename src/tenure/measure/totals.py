@@ -15,6 +15,8 @@ Columns of the answer: what, slice, day, currency, seg, kind, amount (DECIMAL), 
     turnover n = churn events of those who were customers at a window's start (kind base_events), customers who came and
              were gone at its end (kind passers); only where a definition counts them
     spread   x1 = change of the sum of squared balances
+    alone    of each subscription: kind 'loss' and 'net' as in `kept` (slice = the period asked for), kind 'spread' n = change
+             of the number that pay, x1 = change of the sum of squared balances
     payers   n = change of the number who pay in a currency (kind `regrouped` at a slice's start)
 """
 
@@ -25,10 +27,11 @@ from dataclasses import dataclass
 
 from tenure.kernel.time import Period
 from tenure.lake.facts import Facts
-from tenure.lake.portable import Statement
+from tenure.lake.portable import Statement, day_number
 from tenure.measure import states
 from tenure.measure.definition import Definition
-from tenure.measure.movements import Money, is_plain, movements
+from tenure.measure.item_days import local_day
+from tenure.measure.movements import Money, adds_up, events_kept, is_plain, movements
 from tenure.measure.segments import SEPARATOR, Segment, members
 
 
@@ -55,22 +58,24 @@ def statement(
     reporting: str | None = None,
     only_people: bool = False,
     turnover: bool = False,
+    alone: Sequence[Period] = (),
 ) -> str:
     """The statement; see the module.
 
     conversion: a relation (day, currency, rate) in the engine, needed only where customers pay in several currencies;
     opening_rates: a relation (win, currency, rate) with the rates at the windows' starts. Both NULL-free, or both None
     where amounts stay in their own currencies. purchase: a relation (day, currency, rate) that prices are converted with
-    once, into `reporting`. only_people: nothing but customers won and lost.
+    once, into `reporting`. only_people: nothing but customers won and lost. alone: periods that follow each other, for
+    which to tell what was kept of each subscription too; where that cannot be had from this look, there are no such rows.
     """
     st = facts.statement()
     found = states.shape(facts, definition, reporting)
     of_item = segment.column if segment is not None else None
     if of_item is not None:
         of_item = of_item.replace("{text}", facts.engine.dialect.text)
-    moved = movements(
-        st, facts, definition, found, slices, segment=of_item, money=Money(conversion, purchase, reporting)
-    )
+    each = bool(alone) and segment is None and opening_rates is None and adds_up(found, definition, of_item)
+    money = Money(conversion, purchase, reporting)
+    moved = movements(st, facts, definition, found, slices, segment=of_item, money=money, by_subscription=each)
     look = Look(st, facts, found, segment, moved, slices, currency, plain=is_plain(found, definition, of_item))
     if only_people:
         named = (
@@ -83,6 +88,8 @@ def statement(
     selects += look.retention(windows, opening_rates)
     if turnover:
         selects += look.turnover(windows)
+    if each:
+        selects += look.subscriptions(alone)
     return st.render("\nUNION ALL\n".join(selects))
 
 
@@ -516,6 +523,58 @@ class Look:
             )
         return parts
 
+    def subscriptions(self, asked: Sequence[Period]) -> list[str]:
+        """What was kept of each subscription: no walk, for what it pays at an instant is the sum of what came before."""
+        st = self.st
+        key = states.subscription_key(self.facts).by
+        first, last = day_number(asked[0].first), day_number(asked[-1].after)
+        days = st.step(
+            "subscription_days",
+            f"SELECT {key}, {local_day(self.facts, 'ts')} AS day, m1 - m0 AS change FROM {events_kept(st)}",
+        )
+        if len(asked) == 1:
+            opening = f"sum(CASE WHEN day < {first} THEN change ELSE 0 END)"
+            both = st.step(
+                "subscription_balances",
+                f"SELECT CAST({opening} AS BIGINT) AS opening, CAST(sum(change) AS BIGINT) AS after "
+                f"FROM {days} WHERE day < {last} GROUP BY {key}",
+                keep=True,
+                says="what each subscription pays before and after the period",
+            )
+            seen = st.step(
+                "subscription_slices",
+                f"SELECT -1 AS period, CAST(0 AS BIGINT) AS opening, opening AS after FROM {both} WHERE opening <> 0\nUNION ALL\n"
+                f"SELECT 0, opening, after FROM {both} WHERE opening <> after",
+            )
+        else:
+            rows = [(str(i), str(day_number(p.first)), str(day_number(p.after))) for i, p in enumerate(asked)]
+            st.step("periods_alone", self.d.values(rows, ("period", "first_day", "after_day")))
+            every = self.d.numbers("first_day", "after_day")
+            calendar = st.step("calendar_alone", f"SELECT period, {every} AS day FROM periods_alone")
+            changes = st.step(
+                "subscription_changes",
+                f"SELECT {key}, coalesce(c.period, -1) AS period, CAST(sum(e.change) AS BIGINT) AS change FROM {days} AS e "
+                f"LEFT JOIN {calendar} AS c ON c.day = e.day WHERE e.day < {last} GROUP BY {key}, coalesce(c.period, -1)",
+                says="each subscription's change in each period",
+            )
+            running = f"sum(change) OVER (PARTITION BY {key} ORDER BY period ROWS UNBOUNDED PRECEDING)"
+            seen = st.step(
+                "subscription_slices",
+                f"SELECT period, after - change AS opening, after FROM (SELECT period, change, CAST({running} AS BIGINT) AS after "
+                f"FROM {changes}) AS c",
+                says="and what it pays before and after",
+            )
+        payers = ", sum(CASE WHEN after > 0 THEN 1 ELSE 0 END) - sum(CASE WHEN opening > 0 THEN 1 ELSE 0 END) AS payers"
+        sums = st.step(
+            "retention_alone", self._kept(seen, payers), keep=True, says="what was kept of each subscription"
+        )
+        none = f"CAST(NULL AS BIGINT), {self.currency}, ''"
+        return [
+            f"SELECT 'alone', win, {none}, 'loss', loss, CAST(n AS BIGINT), 0e0, 0e0 FROM {sums} WHERE win >= 0",
+            f"SELECT 'alone', win, {none}, 'net', net, CAST(n AS BIGINT), net2, crossed FROM {sums} WHERE win >= 0",
+            f"SELECT 'alone', win, {none}, 'spread', {self.zero}, CAST(payers AS BIGINT), squares, 0e0 FROM {sums}",
+        ]
+
     def turnover(self, windows: Sequence[Window]) -> list[str]:
         """How often those who were customers at a window's start left, and who came and was gone at its end."""
         st, d = self.st, self.d
@@ -578,19 +637,8 @@ class Look:
 
     def _plain_retention(self, seen: str) -> list[str]:
         """Kept, lost and spread in one pass over `seen`, slices or windows: the balance tells all of a customer."""
-        net, opening, after = "(after - opening)", "CAST(opening AS DOUBLE)", "CAST(after AS DOUBLE)"
-        change = f"CAST({net} AS DOUBLE)"
         sums = self.st.step(
-            "retention",
-            "SELECT period AS win, "
-            "CAST(sum(CASE WHEN after < opening THEN opening - after ELSE 0 END) AS DECIMAL(38,14)) AS loss, "
-            f"CAST(sum(CASE WHEN opening > 0 THEN {net} ELSE 0 END) AS DECIMAL(38,14)) AS net, "
-            "sum(CASE WHEN opening > 0 THEN 1 ELSE 0 END) AS n, "
-            f"sum(CASE WHEN opening > 0 THEN {change} * {change} ELSE 0e0 END) AS net2, sum({opening} * {change}) AS crossed, "
-            "sum(CASE WHEN opening > 0 AND after = 0 THEN 1 ELSE 0 END) AS lost, "
-            f"sum({after} * {after} - {opening} * {opening}) AS squares FROM {seen} GROUP BY period",
-            keep=True,
-            says="what those who paid at the start lost and gained",
+            "retention", self._kept(seen), keep=True, says="what those who paid at the start lost and gained"
         )
         none = f"CAST(NULL AS BIGINT) AS day, {self.currency} AS currency, '' AS seg"
         parts = [
@@ -602,8 +650,23 @@ class Look:
         if seen == "plain_slices":
             parts.append(f"SELECT 'spread', win, {none}, '', {self.zero}, 0, squares, 0e0 FROM {sums}")
         else:
+            opening, after = "CAST(opening AS DOUBLE)", "CAST(after AS DOUBLE)"
             parts.append(
                 f"SELECT 'spread', period, {none}, '', {self.zero}, 0, sum({after} * {after} - {opening} * {opening}), 0e0 "
                 f"FROM {self.plain_slices()} GROUP BY period"
             )
         return parts
+
+    def _kept(self, seen: str, also: str = "") -> str:
+        """A select that sums up, by period, what those in `seen` paid before and after it."""
+        net, opening, after = "(after - opening)", "CAST(opening AS DOUBLE)", "CAST(after AS DOUBLE)"
+        change = f"CAST({net} AS DOUBLE)"
+        return (
+            "SELECT period AS win, "
+            "CAST(sum(CASE WHEN after < opening THEN opening - after ELSE 0 END) AS DECIMAL(38,14)) AS loss, "
+            f"CAST(sum(CASE WHEN opening > 0 THEN {net} ELSE 0 END) AS DECIMAL(38,14)) AS net, "
+            "sum(CASE WHEN opening > 0 THEN 1 ELSE 0 END) AS n, "
+            f"sum(CASE WHEN opening > 0 THEN {change} * {change} ELSE 0e0 END) AS net2, sum({opening} * {change}) AS crossed, "
+            "sum(CASE WHEN opening > 0 AND after = 0 THEN 1 ELSE 0 END) AS lost, "
+            f"sum({after} * {after} - {opening} * {opening}) AS squares{also} FROM {seen} GROUP BY period"
+        )
