@@ -545,7 +545,9 @@ class Teller:
         lost = lines.get("arr_lost", Decimal(0))
         if lost:
             told = [self._say("costs.lost", arr=money(lost))]
-            known: dict[str, Told] = {name: money(lines[name]) for name in ("forgone_value", "replacement_cost") if name in lines}
+            known: dict[str, Told] = {
+                name: money(lines[name]) for name in ("forgone_value", "replacement_cost") if name in lines
+            }
             if known:
                 told.append(Sentence(self.language.template("costs." + "_and_".join(known)), known))
         else:
