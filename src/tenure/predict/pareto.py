@@ -90,7 +90,8 @@ class ParetoNBD(PurchaseModel):
         ),
         Edge("r", 1e7, "customers do not differ in how often they buy; purchases of those still here are Poisson"),
         Edge("s", 1e7, "customers do not differ in how soon they stop; their lives are exponential"),
-        Edge("beta", 1e-12, "some stop right after their first purchase, the others hardly ever; nobody is in between"),
+        # The chance of stopping at once grows like the logarithm of beta, so its end lies very far out.
+        Edge("beta", 1e-60, "some stop right after their first purchase, the others hardly ever; nobody is in between"),
     )
 
     def _starts(self, rate: float, unit: float) -> Sequence[Real]:
