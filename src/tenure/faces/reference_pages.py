@@ -565,9 +565,15 @@ def command_page() -> str:
         "",
         *_parameters(root),
     ]
-    for name, command in root.commands.items():
+    every = [
+        each
+        for name, command in root.commands.items()
+        for each in ((name, command), *((f"{name} {of}", one) for of, one in getattr(command, "commands", {}).items()))
+    ]
+    for name, command in every:
         usage = [f"tenure {name}", "[OPTIONS]"]
         usage += [_argument(p) for p in command.params if p.param_type_name == "argument"]
+        usage += ["[METHOD]"] if getattr(command, "commands", {}) else []
         lines += [f"## `tenure {name}`", "", (command.help or "").strip(), "", "```text", " ".join(usage), "```", ""]
         lines += _parameters(command)
     lines += [

@@ -887,4 +887,14 @@ def vacuum(
 
 
 # Their commands are of this app; they need the options above.
-from tenure.faces.cli import benchmarking, buying, closing, covering, investing, renewing, watching, who  # noqa: E402, F401
+from tenure.faces.cli import (  # noqa: E402
+    benchmarking,  # noqa: F401
+    buying,  # noqa: F401
+    closing,  # noqa: F401
+    covering,  # noqa: F401
+    investing,  # noqa: F401
+    renewing,  # noqa: F401
+    watching,  # noqa: F401
+    who,  # noqa: F401
+    why,  # noqa: F401
+)

@@ -1,0 +1,62 @@
+"""Why do they leave? What `tenure why METHOD` asks of a workspace: the period, the currency, the facts as known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tenure.errors import BadPeriod
+from tenure.kernel.time import whole_days
+
+if TYPE_CHECKING:
+    from tenure.app.workspace import Workspace
+    from tenure.lake.facts import Facts
+    from tenure.measure.definition import Definition
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question why: the whole days [first, after), and where money is summed (None: each currency by itself)."""
+
+    first: date
+    after: date
+    currency: str | None
+    profile: str | None
+    known_on: str | datetime | None
+    engine: str | None
+
+
+def asked(
+    shop: Workspace,
+    since: str,
+    until: str | None = None,
+    *,
+    currency: str | None = None,
+    profile: str | None = None,
+    known_on: str | datetime | None = None,
+    engine: str | None = None,
+) -> Asked:
+    """The question from the whole of `since` to the whole of `until` (default: since).
+
+    Raises BadPeriod where it ends before it begins.
+    """
+    first, after = whole_days(since)[0], whole_days(until or since)[1]
+    if first >= after:
+        raise BadPeriod(f"the period ends ({after}) before it begins ({first})")
+    return Asked(first, after, shop._reporting(currency), profile, known_on, engine)
+
+
+def answer(shop: Workspace, question: Asked, method: Callable[..., T], **more: Any) -> T:
+    """What a method says: called as method(facts, definition, first, after, **more), on one look at the lake."""
+
+    def attempt() -> T:
+        facts: Facts = shop.facts(question.known_on, question.engine)
+        definition: Definition = shop.definition(question.profile)
+        shop._recurring(facts, "why customers leave is asked of subscriptions", "`tenure metrics buyers_lapsed`")
+        return method(facts, definition, question.first, question.after, **more)
+
+    return shop._again(attempt)
