@@ -152,11 +152,14 @@ def fingerprint(facts: Facts) -> str:
 
 
 def test_the_same_seed_gives_the_same_company_in_every_run_of_this_version() -> None:
-    assert fingerprint(gathered(Company(customers=60, months=12))) == GOLDEN
+    made = gathered(Company(customers=60, months=12))
+    # The truth of the leavers came later than this number; its own numbers are held by the tests of the truth.
+    assert fingerprint({name: rows for name, rows in made.items() if name != "truth_leavers"}) == GOLDEN
 
 
 def test_another_seed_gives_another_company() -> None:
-    assert fingerprint(gathered(Company(customers=60, months=12, seed=8))) != GOLDEN
+    made = gathered(Company(customers=60, months=12, seed=8))
+    assert fingerprint({name: rows for name, rows in made.items() if name != "truth_leavers"}) != GOLDEN
 
 
 @pytest.mark.parametrize(("customers", "chunk"), [(12, 1), (90, 37)])
@@ -198,8 +201,10 @@ def test_small_short_long_and_clean_companies_work_too(settings: dict[str, Any])
 
 
 @pytest.mark.parametrize(
-    "settings", [{"customers": 0}, {"months": 0}, {"usage": "hour"}, {"late": 2.0}, {"mistakes": -1.0}, {"churn": -1.0}]
-)
+    "settings",
+    [{"customers": 0}, {"months": 0}, {"usage": "hour"}, {"late": 2.0}, {"mistakes": -1.0}, {"churn": -1.0},
+     {"unevenness": 1.5}, {"confounding": -1.0}],
+)  # fmt: skip
 def test_impossible_settings_are_refused_by_name(settings: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match=next(iter(settings))):
         Company(**settings)

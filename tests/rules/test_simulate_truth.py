@@ -99,6 +99,38 @@ def test_a_world_without_effects_has_no_causes_but_the_base() -> None:
     assert by_cause[CAUSES.index("circumstance")] < 0.05 * (by_cause[UNKNOWN] + by_cause[INVOLUNTARY])
 
 
+def test_a_leavers_shares_sum_to_one_and_the_causes_are_drawn_by_them(many: Lives) -> None:
+    shares, cause = many.leaver_shares, many.leavers["cause"]
+    assert len(shares) == len(cause) > 2_000
+    assert shares.sum(axis=1) == pytest.approx(np.ones(len(shares)))
+    assert (shares[np.arange(len(cause)), cause] > 0).all()
+    for number, name in enumerate(CAUSES):
+        assert abs(deviations((cause == number).sum(), shares[:, number].sum())) < 4, name
+    assert (many.leavers["decided"] <= many.leavers["at"]).all()
+
+
+def test_in_a_null_world_all_leave_at_one_rate_whoever_they_are() -> None:
+    null = lived(Company.null(customers=8_000, seed=4))
+    chose = null.left & (null.left_actor == CUSTOMER)
+    monthly = null.people.interval == plans.MONTH
+    rates = []
+    for plan in (plans.STARTER, plans.TEAM):
+        here = null.alive & ((null.people.plan == plan) & monthly)[:, None]
+        assert abs(deviations(chose[here].sum(), null.hazard_voluntary[here].sum())) < 4
+        rates.append(null.hazard_voluntary[here].mean())
+    assert rates[0] == pytest.approx(rates[1], rel=0.05)
+
+
+def test_in_a_confounded_world_the_unhappy_get_the_mail_and_the_mail_does_nothing() -> None:
+    world_ = lived(Company.confounded(customers=4_000, seed=4))
+    here = world_.alive & (world_.active_from[:, 1:] > 0)
+    gets = world_.gets_weekly[:, 1:]
+    grudge = world_.discontent[:, 1:]
+    assert grudge[here & gets].mean() > grudge[here & ~gets].mean() + 0.5
+    assert world_.hazard_voluntary[here & gets].mean() > 1.3 * world_.hazard_voluntary[here & ~gets].mean()
+    assert world_.hazard_by_cause[CAUSES.index("contact")].sum() == 0
+
+
 def test_two_worlds_with_one_seed_differ_by_their_causes_only() -> None:
     plain = lived(Company(customers=4_000))
     dear = lived(Company(customers=4_000, causes=Causes(price=4.0)))

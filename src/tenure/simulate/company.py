@@ -11,10 +11,10 @@ does not depend on `chunk`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tenure.errors import BadInput
 from tenure.simulate.hazards import Causes
@@ -44,7 +44,7 @@ FACTS = (
     "spend",
     "competitor_offers",
 )
-TRUTHS = ("truth_hazards", "truth_mrr", "truth_causes")
+TRUTHS = ("truth_hazards", "truth_mrr", "truth_causes", "truth_leavers")
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,10 @@ class Company:
     mistakes: float = 1.0  # how many rows are corrected or taken back, 1 = one in 200; 0: none
     churn: float = 1.0  # multiplies every hazard of leaving by choice
     causes: Causes = field(default_factory=Causes)
+    unevenness: float = 1.0  # how far the base hazard differs by tenure, plan, channel, ...; 0: the same for everybody
+    confounding: float = (
+        0.0  # how far unhappy customers leave more and are sent more mail; the mail itself does nothing
+    )
     checklist_effect: float = 0.35  # log odds that the onboarding checklist adds to a trial's conversion
     renewal_rows: bool = False  # also a state row for every monthly renewal
     prorates_all: bool = False  # every change of price in mid-cycle is invoiced; else most of the dearer ones
@@ -78,6 +82,18 @@ class Company:
             raise BadInput(f"usage is '{self.usage}'; use week, day, month or none")
         if not 0 <= self.mistakes <= 20 or self.churn < 0:
             raise BadInput("mistakes goes from 0 to 20 and churn from 0 up")
+        if not 0 <= self.unevenness <= 1 or not 0 <= self.confounding <= 10:
+            raise BadInput("unevenness goes from 0 to 1 and confounding from 0 to 10")
+
+    @classmethod
+    def null(cls, **settings: Any) -> Company:
+        """A world without effects: whoever they are and whatever happens to them, all leave at one rate."""
+        return cls(causes=Causes.none(), unevenness=0.0, **settings)
+
+    @classmethod
+    def confounded(cls, **settings: Any) -> Company:
+        """A world in which unhappy customers leave more and are sent more mail, and the mail does nothing."""
+        return cls(causes=replace(Causes.none(), experience=1.0), confounding=1.0, **settings)
 
     def at(self, share: float) -> int:
         """The month that lies at a share of the window, 0 for the first."""
@@ -101,7 +117,7 @@ def simulate(company: Company, progress: Callable[[int, int], None] | None = Non
     from tenure.simulate.people import newcomers
     from tenure.simulate.sheets import Clerk, Names, from_rows
     from tenure.simulate.touches import reached
-    from tenure.simulate.truth import Totals, truth_hazards
+    from tenure.simulate.truth import Totals, truth_hazards, truth_leavers
     from tenure.simulate.usage import usage
     from tenure.simulate.voices import spoken
 
@@ -121,6 +137,7 @@ def simulate(company: Company, progress: Callable[[int, int], None] | None = Non
         yield from spoken(lives, names, clerk, chance, months)
         yield from reached(lives, names, clerk, chance, months, events)
         yield "truth_hazards", truth_hazards(lives, names, months)
+        yield "truth_leavers", truth_leavers(lives, names, months)
         totals.add(lives)
         if progress is not None:
             progress(int(who[-1]) + 1, company.customers)

@@ -47,7 +47,7 @@ class Decisions(Dunning):
             return
         if m >= 0:
             self.check_ins_of(m, t0, t1, (self.status == ACTIVE) & ~busy)
-        rows = hazards.hazards(self.company.causes, self.situation(w, m)) * self.company.churn
+        rows = self.hazards_of(w, m) * self.company.churn
         plan, interval, seats, e = self.plan[w], self.interval[w], self.seats[w], self.engagement[w]
         monthly = interval == plans.MONTH
         # Who has a longer term thinks of its end one to three months ahead; monthly customers one renewal ahead.
@@ -169,6 +169,7 @@ class Decisions(Dunning):
 
     def _ended_by_us(self, w: Numbers, at: Numbers, m: int, decision: int) -> None:
         actor = np.array([BUSINESS, FRAUD, DISPUTE])[self.chance.pick("ended by", [2, 1, 1], self.p.who[w], m)]
+        self.only_for(w, hazards.UNKNOWN)
         self.emit(w, at, CANCELED, cancel_at=at, requested=at, actor=actor, cause=hazards.UNKNOWN)
         self.stops(w, m, at)
         self.leave(w, at, m, actor, hazards.UNKNOWN)

@@ -128,6 +128,7 @@ class Dunning(Standing):
         self.stops(v, m, at)
         self.leave(v, at, m, CUSTOMER, cause)
         done = ~recovered & ~by_customer
+        self.only_for(failed[done], hazards.INVOLUNTARY)
         v, at = failed[done], ends_at[done]
         # Some companies leave it unpaid instead of cancelling: the outbound customers' contracts say so.
         unpaid = self.p.channel[v] == people.OUTBOUND

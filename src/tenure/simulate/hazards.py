@@ -48,6 +48,9 @@ _REMOVAL = np.array([0.045, 0.040, 0.020, 0.010])
 # A yearly contract is thought over once a year: its decision weighs more than a month's and less than twelve.
 _BASE_WEIGHT = np.array([1.0, 2.2, 5.5])
 _CAUSE_WEIGHT = np.array([1.0, 1.5, 2.5])
+# Where the base is the same for everybody: one rate, and as much of it as months lie between two decisions.
+_EVEN = 0.0125
+_EVEN_WEIGHT = np.array([1.0, 3.0, 12.0])
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,18 @@ class Situation:
     incident_age: Numbers
     removal_age: Numbers
     rival: Numbers
+    discontent: Numbers  # what makes them unhappy and no usage shows; all 0 in a world without confounding
 
 
 def _after(curve: Numbers, age: Numbers) -> Numbers:
     return np.where((age >= 0) & (age < len(curve)), curve[np.clip(age, 0, len(curve) - 1)], 0.0)
 
 
-def hazards(causes: Causes, of: Situation) -> Numbers:
-    """The hazard of leaving by choice at this decision, one row per cause in the order of CAUSES up to `unknown`."""
+def hazards(causes: Causes, of: Situation, unevenness: float = 1.0) -> Numbers:
+    """The hazard of leaving by choice at this decision, one row per cause in the order of CAUSES up to `unknown`.
+
+    unevenness: 1 as described, 0 the same base for everybody, between them a geometric mean.
+    """
     tenure = np.select(
         [of.tenure < 2, of.tenure < 4, of.tenure < 7, of.tenure < 13, of.tenure < 25], [2.1, 1.6, 1.25, 1, 0.7], 0.5
     )
@@ -96,7 +103,7 @@ def hazards(causes: Causes, of: Situation) -> Numbers:
     small = np.array([0, 1.0, 0.8, 0.6])[of.plan]
     rows = np.stack(
         [
-            causes.experience * 0.020 * small * low * np.where(of.comforted, 0.5, 1.0),
+            causes.experience * 0.020 * (small * low * np.where(of.comforted, 0.5, 1.0) + of.discontent),
             causes.contact * (0.004 * of.neglected + 0.008 * of.flooded),
             causes.price * _after(_PRICE, of.price_age),
             causes.quality * _after(_INCIDENT, of.incident_age),
@@ -110,4 +117,7 @@ def hazards(causes: Causes, of: Situation) -> Numbers:
     )
     rows[:-1] *= _CAUSE_WEIGHT[of.interval]
     rows[-1] *= _BASE_WEIGHT[of.interval]
+    if unevenness < 1:
+        even = _EVEN * _EVEN_WEIGHT[of.interval] * (of.plan > plans.FREE)
+        rows[-1] = rows[-1] ** unevenness * even ** (1 - unevenness)
     return rows

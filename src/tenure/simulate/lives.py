@@ -75,6 +75,10 @@ class Lives:
     hazard_by_cause: Numbers  # [cause, month], summed over the chunk
     micro_mrr: Numbers  # [currency, month + 1] change of MRR, the first column before the window
     classic: Numbers  # uses the feature that is removed
+    leavers: dict[str, Numbers]
+    leaver_shares: Numbers  # [leaver, cause] shares in the hazard when it decided
+    discontent: Numbers  # [customer, month + 1] the unhappiness that no usage shows
+    gets_weekly: Numbers  # [customer, month + 1] is sent the weekly mail
 
 
 class Walk(Decisions):
@@ -147,6 +151,10 @@ class Walk(Decisions):
             hazard_by_cause=self.by_cause[:, :m],
             micro_mrr=self.truth,
             classic=self.classic,
+            leavers=self.leavers.done(),
+            leaver_shares=np.concatenate([np.empty((0, len(hazards.CAUSES))), *self.shares]),
+            discontent=self.unhappy,
+            gets_weekly=self.gets_weekly,
         )
 
     def step(self, m: int) -> None:
@@ -228,6 +236,7 @@ class Walk(Decisions):
         self.seats[v] = np.where(self.plan[v] == plans.TEAM, 3, 1)
         self.price_list[v] = at[up] >= self.events.price_effective
         v = w[go]
+        self.only_for(v, hazards.UNKNOWN)
         self.alive[v[self.ever[v]], m] = True
         self.emit(v, at[go], CANCELED, requested=at[go], cancel_at=at[go], actor=CUSTOMER, cause=hazards.UNKNOWN)
         self.leave(v, at[go], m, CUSTOMER, hazards.UNKNOWN)
@@ -282,6 +291,7 @@ class Walk(Decisions):
         leaves = self.u("after pause", w, m) < PAUSE_LEAVE
         v = w[leaves]
         cause = hazards.CAUSES.index("circumstance")
+        self.only_for(v, cause)
         self.emit(v, t0[v], CANCELED, requested=t0[v], cancel_at=t0[v], actor=CUSTOMER, cause=cause)
         self.exits.add(len(v), who=v, at=t0[v], cause=cause, actor=CUSTOMER)
         self.leave(v, t0[v], m, CUSTOMER, cause)
@@ -331,6 +341,18 @@ class Walk(Decisions):
         self.fade[champion] += 0.9
         self.engagement[w] = 0.55 * self.p.engagement[w] + self.walk[w] - self.fade[w]
         self.level[w, m + 1] = self.engagement[w]
+        if self.company.confounding:
+            self._discontent(w, m)
+
+    def _discontent(self, w: Numbers, m: int) -> None:
+        """Unhappiness comes and stays some months; who is unhappy is sent the weekly mail, to win him back."""
+        self.grudge[w] = 0.85 * self.grudge[w] + 0.53 * self.chance.normal("discontent", self.p.who[w], m)
+        self.discontent[w] = self.company.confounding * np.maximum(self.grudge[w] - 0.3, 0)
+        self.unhappy[w, m + 1] = self.grudge[w]
+        # Somebody reads between the lines, not always rightly.
+        seems = self.grudge[w] - 0.5 * self.engagement[w] + 0.7 * self.chance.normal("seems unhappy", self.p.who[w], m)
+        self.gets_weekly[w, m + 1] = seems > 0.8
+        self.weekly_mail[w] = self.gets_weekly[w, m + 1]
 
     def _told(self, m: int, t0: Numbers, t1: Numbers) -> None:
         """Whom a change touches in this step, and from when on."""

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from tenure.lake.tables import TABLES
 from tenure.simulate.chance import Chance, Numbers
+from tenure.simulate.hazards import CAUSES
 from tenure.simulate.months import DAY, HOUR, MINUTE, NEVER, SECOND, Months
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -51,6 +52,16 @@ TRUTHS = {
             ("left", pa.bool_()),
             ("actor", pa.string()),
             ("cause", pa.string()),
+        ]
+    ),
+    "truth_leavers": pa.schema(
+        [
+            ("customer_id", pa.string()),
+            ("left_at", INSTANT),
+            ("decided_at", INSTANT),
+            ("actor", pa.string()),
+            ("cause", pa.string()),
+            *((f"share_{cause}", pa.float64()) for cause in CAUSES),
         ]
     ),
     "truth_mrr": pa.schema([("month", pa.date32()), ("currency", pa.string()), ("mrr_minor", pa.decimal128(38, 6))]),

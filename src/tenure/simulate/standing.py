@@ -87,6 +87,9 @@ class Standing:
         self.requested = np.full(n, NEVER)
         self.leave_actor = np.full(n, NOBODY)
         self.leave_cause = np.full(n, -1)
+        self.why = np.zeros(
+            (len(hazards.CAUSES), n)
+        )  # shares of the causes in the hazard of the latest decision to leave
         self.pause_row = np.zeros(n, bool)
         self.engagement = np.zeros(n)
         self.walk = np.zeros(n)
@@ -108,6 +111,11 @@ class Standing:
         mail = chance.uniform("mail", folk.who)
         self.neglected = (mail < 0.25) & (folk.owner < 0)
         self.weekly_mail = mail > 0.75
+        # What nobody sees in the usage: some are unhappy for months on end.
+        self.discontent = np.zeros(n)
+        self.grudge = chance.normal("discontent", folk.who, -2) if company.confounding else np.zeros(n)
+        self.unhappy = np.zeros((n, months.count + 1))
+        self.gets_weekly = np.repeat(self.weekly_mail[:, None], months.count + 1, axis=1)
         self.classic = chance.uniform("classic-sync", folk.who) < 0.3
         self.cluster_b = chance.uniform("cluster", folk.who) < 0.4
         # What is written down.
@@ -132,6 +140,8 @@ class Standing:
         self.invoice_of = np.full((2, n), -1)  # the latest invoice of the first and of the second subscription
         self._fates: list[tuple[Numbers, Numbers, Numbers]] = []
         self.exits = Records(who=whole, at=whole, cause=whole, actor=whole)
+        self.leavers = Records(who=whole, at=whole, decided=whole, actor=whole, cause=whole)
+        self.shares: list[Numbers] = []  # of the leavers, [leaver, cause], in blocks
         self.tickets = Records(who=whole, at=whole, number=whole, replied=whole, resolved=whole, slow=bool, cause=whole)
         self.change_exposures = Records(who=whole, change=whole, announced=whole, effective=whole)
         self.check_ins = Records(who=whole, at=whole, treated=bool)
@@ -213,13 +223,25 @@ class Standing:
             incident_age=np.where(self.incident_step[w] >= 0, m - self.incident_step[w], -1),
             removal_age=np.where(self.removal_step[w] >= 0, m - self.removal_step[w], -1),
             rival=rival,
+            discontent=self.discontent[w],
         )
+
+    def hazards_of(self, w: Numbers, m: int) -> Numbers:
+        """The hazard of each cause, for the customers `w` at this step's decision."""
+        return hazards.hazards(self.company.causes, self.situation(w, m), self.company.unevenness)
+
+    def only_for(self, w: Numbers, cause: int) -> None:
+        """Should the customers `w` leave now, it is for this cause and no other."""
+        self.why[:, w] = 0
+        self.why[cause, w] = 1
 
     def cause_of(self, w: Numbers, m: int) -> Numbers:
         """Which cause it was, for customers who leave by choice: drawn by the causes' shares in the hazard."""
         if len(w) == 0:
             return np.empty(0, np.int64)
-        rows = hazards.hazards(self.company.causes, self.situation(w, m))
+        rows = self.hazards_of(w, m)
+        self.why[:, w] = 0
+        self.why[: len(rows), w] = rows / rows.sum(axis=0)
         edges = np.cumsum(rows, axis=0)
         return (self.u("cause", w, m) * edges[-1] >= edges[:-1]).sum(axis=0)
 
@@ -389,6 +411,13 @@ class Standing:
         self.gone_actor[w] = actor
         self.has[:, w] = False
         counts = self.ever[w]
+        decided = np.where(self.requested[w] == NEVER, at, self.requested[w])
+        self.leavers.add(
+            int(counts.sum()), who=w[counts], at=at[counts], decided=decided[counts],
+            actor=np.broadcast_to(actor, w.shape)[counts], cause=np.broadcast_to(cause, w.shape)[counts],
+        )  # fmt: skip
+        self.shares.append(self.why[:, w[counts]].T)
+        self.requested[w] = NEVER
         month = self.months.of(at)
         v, column = w[counts], month[counts]
         self.left[v, column] = True

@@ -63,7 +63,8 @@ def _mails(lives: Lives, chance: Chance, months: Months, events: Calendar) -> li
     asked = lives.exits["actor"] == CUSTOMER
     sent.append((WIN_BACK, lives.exits["who"][asked], lives.exits["at"][asked] + 45 * DAY))
     begins, stops = lives.active_from[:, 1:], lives.active_to[:, 1:]
-    for play, gets, every in ((NEWSLETTER, mail >= 0.25, None), (WEEKLY, mail > 0.75, 7 * DAY)):
+    newsletter = np.repeat((mail >= 0.25)[:, None], months.count + 1, axis=1)
+    for play, gets, every in ((NEWSLETTER, newsletter, None), (WEEKLY, lives.gets_weekly, 7 * DAY)):
         if every is None:
             at = months.start(np.arange(months.count)) + DAY + 7 * HOUR
         else:
@@ -74,7 +75,7 @@ def _mails(lives: Lives, chance: Chance, months: Months, events: Calendar) -> li
             column = np.maximum(month - back, 0)
             from_, to = begins[:, column], stops[:, column]
             inside |= (from_ != NEVER) & (from_ <= at) & (at < to)
-        who, which = np.nonzero(inside & gets[:, None])
+        who, which = np.nonzero(inside & gets[:, month + 1])
         sent.append((play, who, at[which]))
     return sent
 

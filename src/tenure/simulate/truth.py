@@ -13,7 +13,7 @@ from tenure.simulate import hazards, people, plans
 from tenure.simulate.chance import Numbers
 from tenure.simulate.lives import Lives
 from tenure.simulate.months import Months
-from tenure.simulate.sheets import Names, schema, words
+from tenure.simulate.sheets import Names, instants, schema, words
 from tenure.simulate.standing import ACTORS
 
 
@@ -38,6 +38,30 @@ def truth_hazards(lives: Lives, names: Names, months: Months) -> pa.Table:
             words(hazards.CAUSES, np.where(left, lives.left_cause[who, month], -1)),
         ],
         schema=schema("truth_hazards"),
+    )
+
+
+def truth_leavers(lives: Lives, names: Names, months: Months) -> pa.Table:
+    """One row per customer lost within the window, in the order of the loss within each chunk; test customers left out.
+
+    decided_at: when it was decided; actor, cause: as drawn; share_CAUSE: its share in the hazard of that
+    decision; the shares sum to one. Who comes back and is lost again has two rows.
+    """
+    rows = lives.leavers
+    inside = (rows["at"] < months.end_of_window) & (rows["at"] >= months.start_of_window)
+    inside &= ~lives.people.is_test[rows["who"]]
+    who = rows["who"][inside]
+    shares = lives.leaver_shares[inside].round(12)
+    return pa.Table.from_arrays(
+        [
+            names.customer(who),
+            instants(rows["at"][inside]),
+            instants(rows["decided"][inside]),
+            words(ACTORS, rows["actor"][inside]),
+            words(hazards.CAUSES, rows["cause"][inside]),
+            *(pa.array(shares[:, number]) for number in range(len(hazards.CAUSES))),
+        ],
+        schema=schema("truth_leavers"),
     )
 
 

@@ -304,7 +304,8 @@ def _nps(
     number, language = folk.who[who], folk.language[who]
     asked = asked_at[who, at_month]
     level = lives.level[who, at_month + 1]
-    score = np.clip(np.floor(7.9 + 1.2 * level + 1.5 * chance.normal("nps", number, at_month)), 0, 10)
+    mood = level - lives.discontent[who, at_month + 1]
+    score = np.clip(np.floor(7.9 + 1.2 * mood + 1.5 * chance.normal("nps", number, at_month)), 0, 10)
     answers = chance.uniform("answers nps", number, at_month) < 0.30 + 0.08 * np.clip(level, -2, 2)
     answered = (
         asked
