@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from tenure.errors import BadPeriod
+from tenure.errors import BadPeriod, UnknownName
 from tenure.kernel.time import whole_days
 
 if TYPE_CHECKING:
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
     from tenure.lake.facts import Facts
     from tenure.measure.definition import Definition
 
-T = TypeVar("T")
+# The ways of asking: the command behind `tenure why`, and the module and function of tenure.explain that answer. A
+# function is called as function(facts, definition, first, after, **options); `money` says that it takes a currency,
+# `assumptions` that it takes margin and discount rate.
+METHODS: dict[str, tuple[str, str, frozenset[str]]] = {
+    "behaviour": ("behaviour", "behaviour", frozenset()),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +56,21 @@ def asked(
     return Asked(first, after, shop._reporting(currency), profile, known_on, engine)
 
 
-def answer(shop: Workspace, question: Asked, method: Callable[..., T], **more: Any) -> T:
-    """What a method says: called as method(facts, definition, first, after, **more), on one look at the lake."""
+def why(shop: Workspace, method: str, question: Asked, **options: Any) -> Any:
+    """What a method answers, on one look at the lake; see METHODS. Raises UnknownName for a method that is none."""
+    if method not in METHODS:
+        raise UnknownName.of("method", method, METHODS)
+    module, name, takes = METHODS[method]
+    function: Callable[..., Any] = getattr(import_module(f"tenure.explain.{module}"), name)
+    if "money" in takes:
+        options["currency"] = question.currency
+    if "assumptions" in takes:
+        options["assumed"] = shop.assumptions
 
-    def attempt() -> T:
+    def attempt() -> Any:
         facts: Facts = shop.facts(question.known_on, question.engine)
         definition: Definition = shop.definition(question.profile)
         shop._recurring(facts, "why customers leave is asked of subscriptions", "`tenure metrics buyers_lapsed`")
-        return method(facts, definition, question.first, question.after, **more)
+        return function(facts, definition, question.first, question.after, **options)
 
     return shop._again(attempt)

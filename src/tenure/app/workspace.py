@@ -786,6 +786,29 @@ class Workspace:
         exponent(chosen.upper())
         return chosen.upper()
 
+    def why(
+        self,
+        method: str,
+        *,
+        since: str,
+        until: str | None = None,
+        currency: str | None = None,
+        profile: str | None = None,
+        known_on: str | datetime | None = None,
+        engine: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Why customers leave, by one way of asking, from the whole of `since` to the whole of `until`.
+
+        method: as `tenure why` names them; options are those of its function in tenure.explain (such as lead).
+        """
+        from tenure.app import explaining
+
+        asked = explaining.asked(
+            self, since, until, currency=currency, profile=profile, known_on=known_on, engine=engine
+        )
+        return explaining.why(self, method, asked, **options)
+
     def coverage(self, *, known_on: str | datetime | None = None, engine: str | None = None) -> Coverage:
         """Which facts there are, since when, with what gaps; see measure.coverage."""
         from tenure.measure.coverage import coverage

@@ -9,6 +9,7 @@
     renewals_by_period              what came due, and what became of it
     movements_by_cause              why MRR grew or shrank
     change_by_cause                 why those who stayed pay more or less
+    churn_by_tenth, differences, shares   what goes with leaving; of all that was lost, how much by which cause
     rate_over_time                  one rate with its interval and its target
     left_its_range                  numbers on their usual range
     revenue_by_period, customers_by_period   a business that sells orders
@@ -34,6 +35,9 @@ _WHERE = {
     "survival": "lifetimes",
     "hazard": "lifetimes",
     "churn_by_segment": "segments",
+    "churn_by_tenth": "explaining",
+    "differences": "explaining",
+    "shares": "explaining",
     "cost_of_churn": "costs",
     "coverage_timeline": "coverage",
     "rate_over_time": "revenue",
@@ -55,10 +59,12 @@ _WHERE = {
 __all__ = [
     "change_by_cause",
     "churn_by_segment",
+    "churn_by_tenth",
     "cohort_heatmap",
     "cost_of_churn",
     "coverage_timeline",
     "customers_by_period",
+    "differences",
     "hazard",
     "layer_cake",
     "left_its_range",
@@ -73,6 +79,7 @@ __all__ = [
     "rfm_map",
     "save",
     "seen_and_expected",
+    "shares",
     "survival",
     "svg",
     "waterfall",
@@ -83,6 +90,7 @@ if TYPE_CHECKING:
     from tenure.charts.cohorts import cohort_heatmap, layer_cake
     from tenure.charts.costs import cost_of_churn
     from tenure.charts.coverage import coverage_timeline
+    from tenure.charts.explaining import churn_by_tenth, differences, shares
     from tenure.charts.lifetimes import hazard, survival
     from tenure.charts.picture import png, save, svg
     from tenure.charts.purchases import retention_curve, seen_and_expected

@@ -888,6 +888,7 @@ def vacuum(
 
 # Their commands are of this app; they need the options above.
 from tenure.faces.cli import (  # noqa: E402
+    asking,  # noqa: F401
     benchmarking,  # noqa: F401
     buying,  # noqa: F401
     closing,  # noqa: F401

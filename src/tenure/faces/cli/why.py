@@ -26,6 +26,13 @@ ProfileOption = Annotated[
 ChartOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it into FILE.svg or FILE.png.")]
 LanguageOption = Annotated[str, typer.Option(metavar="LANGUAGE", help="Of the chart: en or th.")]
 
+LeadOption = Annotated[
+    int, typer.Option("--lead", metavar="DAYS", help="Days from a month's beginning until leaving counts as later.")
+]
+CustomersOption = Annotated[
+    str | None, typer.Option("--customers", metavar="FINDING", help="List the customers of this finding instead.")
+]
+
 why = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 app.add_typer(why, name="why")
 
@@ -37,7 +44,7 @@ def begin(context: typer.Context) -> None:
         put(context.get_help())
 
 
-def period(since: str | None, until: str | None) -> dict[str, Any]:
+def asked(since: str | None, until: str | None) -> dict[str, Any]:
     """The period as the workspace's methods take it; BadPeriod where there is none."""
     from tenure.errors import BadPeriod
 
@@ -82,11 +89,38 @@ def remarks(shop: Any, known_on: str | None, profile: str | None, notes: Sequenc
     return [*notes, *_remarks(shop, known_on, profile)]
 
 
-def findings_table(found: Sequence[Finding], what: str = "finding") -> str:
+def people(found: Sequence[Finding], name: str, format: Format) -> None:
+    """Prints the customers of one finding."""
+    from tenure.errors import BadInput, UnknownName
+
+    one = [finding for finding in found if finding.name == name]
+    if not one:
+        raise UnknownName.of("finding", name, [finding.name for finding in found])
+    if one[0].who is None:
+        raise BadInput(f"'{name}' ({one[0].en}) lists no customers")
+    rows = one[0].who().to_pylist()
+    if format is Format.json:
+        put(as_json(rows))
+    elif format is Format.csv:
+        put(as_csv(list(rows[0]) if rows else ["customer_id"], rows))
+    else:
+        put("".join(f"{row['customer_id']}\n" for row in rows) or "Nobody, as the last month began.\n")
+
+
+def headline(found: Sequence[Finding], otherwise: str) -> str:
+    """What stands, in a sentence; where nothing does, that nothing was found."""
+    standing = [one for one in found if one.stands]
+    if not standing:
+        return otherwise
+    told = ", ".join(f"{one.en} ({shown(one.estimate.value, one.unit)} points)" for one in standing)
+    return f"What goes with leaving, more than noise: {told}."
+
+
+def findings_table(found: Sequence[Finding], what: str = "finding", value: str = "value") -> str:
     """Findings for people: the subject, its estimate and interval, for how many, how strong."""
     from tenure.faces.cli.layout import Column, table
 
-    columns = [Column(what, cut=True), Column("value", right=True), Column("95 % interval", right=True)]
+    columns = [Column(what, cut=True), Column(value, right=True), Column("95 % interval", right=True)]
     columns += [Column("customers", right=True), Column("adjusted p", right=True), Column("strength")]
     lines = []
     for one in found:
