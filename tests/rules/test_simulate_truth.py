@@ -131,6 +131,22 @@ def test_in_a_confounded_world_the_unhappy_get_the_mail_and_the_mail_does_nothin
     assert world_.hazard_by_cause[CAUSES.index("contact")].sum() == 0
 
 
+def test_who_leaves_for_an_event_decides_after_it_where_the_company_has_it_so() -> None:
+    plain, ordered = lived(Company(customers=3_000)), lived(Company(customers=3_000, causes_first=True))
+    told = world.calendar(Company(), Months(Company().until, Company().months)).incident_told
+    before = []
+    for lives in (plain, ordered):
+        left = lives.leavers["cause"] == CAUSES.index("quality")
+        assert left.sum() > 5
+        before.append(int((lives.leavers["decided"][left] < told).sum()))
+    # Who cancels while a payment is past due does so when it suits him.
+    assert before[0] > 5 * before[1]
+    assert (plain.left == ordered.left).mean() > 0.999
+    # What is expected of the decisions is what is drawn.
+    decided = np.bincount(ordered.leavers["cause"], minlength=len(CAUSES))[: len(CAUSES) - 2].sum()
+    assert ordered.decided_by_cause[: len(CAUSES) - 2].sum() == pytest.approx(decided, rel=0.2)
+
+
 def test_two_worlds_with_one_seed_differ_by_their_causes_only() -> None:
     plain = lived(Company(customers=4_000))
     dear = lived(Company(customers=4_000, causes=Causes(price=4.0)))

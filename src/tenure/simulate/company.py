@@ -64,6 +64,7 @@ class Company:
     confounding: float = (
         0.0  # how far unhappy customers leave more and are sent more mail; the mail itself does nothing
     )
+    causes_first: bool = False  # who leaves for an event decides after it; else the order within a month is by chance
     checklist_effect: float = 0.35  # log odds that the onboarding checklist adds to a trial's conversion
     renewal_rows: bool = False  # also a state row for every monthly renewal
     prorates_all: bool = False  # every change of price in mid-cycle is invoiced; else most of the dearer ones

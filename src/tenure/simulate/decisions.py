@@ -130,6 +130,8 @@ class Decisions(Dunning):
         self.hi[w, m + 1] += ended
         real = (~self.p.is_test[w]).astype(float)
         share = rows / rows.sum(axis=0) * real
+        if m >= 0:
+            self.decided_by_cause[: len(rows), m] += (share * (at_end + now + gives_up)).sum(axis=1)
         early = self.early_due(w, t0, m)
         for cause in range(len(rows)):
             np.add.at(self.by_cause[cause], month[decides], (share[cause] * at_end)[decides])
@@ -151,6 +153,7 @@ class Decisions(Dunning):
 
     def _leave_at_end(self, w: Numbers, at: Numbers, m: int, decision: int) -> None:
         cause = self.cause_of(w, m)
+        at = self.after_its_cause(w, at, m, cause)
         ends = self.term_end[w]
         cancel_at = self.anchor(ends, w)
         self.status[w], self.ends_step[w] = LEAVING, ends

@@ -73,6 +73,7 @@ class Lives:
     left_actor: Numbers
     left_cause: Numbers
     hazard_by_cause: Numbers  # [cause, month], summed over the chunk
+    decided_by_cause: Numbers  # [cause, month] expected decisions to leave, by the step in which they fall
     micro_mrr: Numbers  # [currency, month + 1] change of MRR, the first column before the window
     classic: Numbers  # uses the feature that is removed
     leavers: dict[str, Numbers]
@@ -149,6 +150,7 @@ class Walk(Decisions):
             left_actor=self.left_actor[:, :m],
             left_cause=self.left_cause[:, :m],
             hazard_by_cause=self.by_cause[:, :m],
+            decided_by_cause=self.decided_by_cause[:, :m],
             micro_mrr=self.truth,
             classic=self.classic,
             leavers=self.leavers.done(),
@@ -383,6 +385,7 @@ class Walk(Decisions):
     def _tickets(self, m: int, t0: Numbers, t1: Numbers) -> None:
         """They ask for help; a late answer hurts for a while."""
         self.pain *= 0.5
+        self.pained_at[:] = NEVER
         if m < 0:
             return
         w = np.flatnonzero(np.isin(self.status, (ACTIVE, LEAVING, FREE)))
@@ -419,3 +422,4 @@ class Walk(Decisions):
                 len(v), who=v, at=at, number=2 * m + number, replied=replied, resolved=resolved, slow=slow, cause=cause
             )
             self.pain[v] += slow
+            self.pained_at[v[slow]] = np.maximum(self.pained_at[v[slow]], at[slow])

@@ -96,6 +96,7 @@ class Standing:
         self.fade = np.zeros(n)
         self.is_fading = np.zeros(n, bool)
         self.pain = np.zeros(n)
+        self.pained_at = np.full(n, NEVER)  # when this step's latest ticket was opened that was answered late
         self.comfort_until = np.full(n, -99)
         self.price_step = np.full(n, -99)
         self.incident_step = np.full(n, -99)
@@ -153,6 +154,7 @@ class Standing:
         self.alive, self.left = np.zeros((n, m + 24), bool), np.zeros((n, m + 24), bool)
         self.hv, self.hi = np.zeros((n, m + 24)), np.zeros((n, m + 24))
         self.by_cause = np.zeros((len(hazards.CAUSES), m + 24))
+        self.decided_by_cause = np.zeros((len(hazards.CAUSES), m + 1))  # expected decisions by the step they fall into
         self.left_actor, self.left_cause = np.full((n, m + 24), NOBODY), np.full((n, m + 24), -1)
         self.truth = np.zeros((len(plans.CURRENCIES), m + 1), np.int64)
 
@@ -244,6 +246,24 @@ class Standing:
         self.why[: len(rows), w] = rows / rows.sum(axis=0)
         edges = np.cumsum(rows, axis=0)
         return (self.u("cause", w, m) * edges[-1] >= edges[:-1]).sum(axis=0)
+
+    def after_its_cause(self, w: Numbers, at: Numbers, m: int, cause: Numbers) -> Numbers:
+        """When they decide, moved behind the event of this step for which they do, where the company has it so."""
+        if not self.company.causes_first:
+            return at
+        e, of = self.events, hazards.CAUSES.index
+        happened = np.full(len(w), NEVER)
+        for name, when, touched in (
+            ("price", e.price_announced, self.price_step[w] == m),
+            ("quality", e.incident_told, self.incident_step[w] == m),
+            ("change", e.removal_announced, self.removal_step[w] == m),
+            ("competition", e.rival, True),
+            ("support", self.pained_at[w], True),
+        ):
+            happened = np.where((cause == of(name)) & touched, when, happened)
+        room = np.where(happened == NEVER, 0, self.anchor(m + 1, w) - 2 * HOUR - happened)
+        later = happened + (room * self.u("decides after", w, m)).astype(np.int64) // SECOND * SECOND
+        return np.where((happened != NEVER) & (happened > at) & (room > 0), later, at)
 
     # --- writing down ----------------------------------------------------------------------------------------------
 
