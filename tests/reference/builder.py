@@ -105,8 +105,20 @@ USE = {
     "quantity": 1.0,
     "source": None,
 }
-TICKET = {"first_replied_at": None, "resolved_at": None, "csat": None, "source": None}
-ANSWER = {"kind": None, "answered_at": None, "score": None, "source": None}
+TICKET = {
+    "first_replied_at": None,
+    "resolved_at": None,
+    "reopened": None,
+    "subject": None,
+    "body": None,
+    "csat": None,
+    "source": None,
+}
+SAID = {"choice": None, "comment": None, "competitor": None}
+ANSWER = {"kind": None, "answered_at": None, "score": None, **SAID, "source": None}
+MENTION = {"rating": None, "text": None, "customer_id": None, "competitor": None}
+TOUCH = {"play": None, "channel": None, "outcome": None}
+OFFER = {"price_minor": None, "currency": "USD", "interval": "month", "features": None}
 CONTACT = {"role": "user", "joined_at": None, "left_at": None}
 TRAIT = {"value": None, "number": None}
 INSTANTS = {
@@ -160,6 +172,10 @@ class Facts:
             "answers": [],
             "changes": [],
             "change_exposures": [],
+            "labels": [],
+            "mentions": [],
+            "touches": [],
+            "competitor_offers": [],
         }
 
     def state(
@@ -283,6 +299,28 @@ class Facts:
         plain = {"announced_at": instant(announced_at), "effective_at": instant(effective_at)}
         key = {"change_id": change, "customer_id": customer}
         return self._add("change_exposures", key, plain, columns, plain["announced_at"])
+
+    def label(self, table: str, row: str, code: str | None, labelled_at: str, **columns: Any) -> Row:
+        """What a person says a text means."""
+        at = instant(labelled_at)
+        key = {"source_table": table, "source_id": row}
+        return self._add("labels", key, {"code": code, "labelled_at": at}, columns, at)
+
+    def mention(self, mention: str, published_at: str, **columns: Any) -> Row:
+        """A review or a post."""
+        at = instant(published_at)
+        return self._add("mentions", {"mention_id": mention, "published_at": at}, MENTION, columns, at)
+
+    def touch(self, touch: str, sent_at: str | datetime, *, customer: str = "c1", **columns: Any) -> Row:
+        """A message or a call to the customer."""
+        at = instant(sent_at)
+        return self._add("touches", {"touch_id": touch, "sent_at": at}, {"customer_id": customer, **TOUCH}, columns, at)
+
+    def offer(self, competitor: str, product: str, observed_at: str, **columns: Any) -> Row:
+        """What a rival asks for a product."""
+        at = instant(observed_at)
+        key = {"competitor": competitor, "product": product, "observed_at": at}
+        return self._add("competitor_offers", key, OFFER, columns, at)
 
     def _add(self, table: str, key: Row, plain: Row, columns: Mapping[str, Any], business_time: datetime | None) -> Row:
         told = {"recorded_at": business_time, "version": None, "retracted": False, "recorded_assumed": False}

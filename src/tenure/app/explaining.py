@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from tenure.app.workspace import Workspace
     from tenure.lake.facts import Facts
     from tenure.measure.definition import Definition
+    from tenure.text import Taxonomy
 
 # The ways of asking: the command behind `tenure why`, and the module and function of tenure.explain that answer. A
 # function is called as function(facts, definition, first, after, **options); `money` says that it takes a currency,
-# `assumptions` that it takes margin and discount rate.
+# `reasons` the taxonomy, `assumptions` margin and discount rate.
 METHODS: dict[str, tuple[str, str, frozenset[str]]] = {
     "behaviour": ("behaviour", "behaviour", frozenset()),
+    "surveys": ("surveys", "surveys", frozenset({"money", "reasons"})),
 }
 
 
@@ -56,6 +58,19 @@ def asked(
     return Asked(first, after, shop._reporting(currency), profile, known_on, engine)
 
 
+REASONS = "reasons.toml"
+
+
+def taxonomy(shop: Workspace) -> Taxonomy | None:
+    """The reasons with those of the workspace's own (reasons.toml in its folder); None where it has none."""
+    path = shop.folder / REASONS
+    if not path.exists():
+        return None
+    from tenure.text import Taxonomy
+
+    return Taxonomy.load(path)
+
+
 def why(shop: Workspace, method: str, question: Asked, **options: Any) -> Any:
     """What a method answers, on one look at the lake; see METHODS. Raises UnknownName for a method that is none."""
     if method not in METHODS:
@@ -64,6 +79,8 @@ def why(shop: Workspace, method: str, question: Asked, **options: Any) -> Any:
     function: Callable[..., Any] = getattr(import_module(f"tenure.explain.{module}"), name)
     if "money" in takes:
         options["currency"] = question.currency
+    if "reasons" in takes:
+        options.setdefault("taxonomy", taxonomy(shop))
     if "assumptions" in takes:
         options["assumed"] = shop.assumptions
 

@@ -405,6 +405,19 @@ _TABLES = (
         generated_key="mention_id",
     ),
     FactTable(
+        "labels",
+        ("source_table", "source_id"),
+        "what a person says a text means",
+        (
+            _c("source_table", "text", "whose text: answers, cancellations, tickets, mentions", required=True),
+            _c("source_id", "text", "the row whose text it is", required=True),
+            _c("code", "text", "a code of the reasons, such as price.increase; NULL takes back what was said"),
+            _c("labelled_by", "text", "who says so"),
+            _c("labelled_at", "instant", "when it was said"),
+        ),
+        "labelled_at",
+    ),
+    FactTable(
         "changes",
         ("change_id",),
         "what the company changed or suffered",

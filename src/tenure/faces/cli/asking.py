@@ -22,6 +22,7 @@ from tenure.faces.cli.why import (
     drawn,
     findings_table,
     headline,
+    keys_of,
     people,
     remarks,
     tell,
@@ -95,7 +96,6 @@ def _of(left: int, people: int) -> str:
 
 def _tell(found: Sequence[Finding], format: Format, text: str, told: Sequence[str]) -> None:
     rows: list[dict[str, Any]] = [one.as_json() for one in found]
-    keys = list(dict.fromkeys(name for row in rows for name in row))
     from tenure.explain.findings import KEYS
 
-    tell(keys or KEYS, rows, format, text, told)
+    tell(keys_of(rows) or KEYS, rows, format, text, told)

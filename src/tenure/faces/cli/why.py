@@ -84,6 +84,11 @@ def tell(
         put(text.rstrip("\n") + "\n" + ("\n" + told if told else ""))
 
 
+def keys_of(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The columns of rows that do not all have the same."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
 def remarks(shop: Any, known_on: str | None, profile: str | None, notes: Sequence[str]) -> list[str]:
     """What a method notes, and what stands under every table."""
     return [*notes, *_remarks(shop, known_on, profile)]
