@@ -7,7 +7,7 @@ an item pays (`m0` -> `m1`, 10^-6 minor units a month), or whether it is live, p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from tenure.lake.facts import Facts
@@ -428,8 +428,11 @@ def item_events(
     if not found.currencies and found.currency is None:
         kept.append("currency")
 
-    beside = {f"prev_{column}": f"lag({column}) OVER item" for column in [*params, *extras, *runs]}
-    if found.breaks:
+    beside = {f"prev_{column}": f"lag({column}) OVER item" for column in [*params, *extras]}
+    beside |= {f"prev_{column}": f"lag({column}, 1, FALSE) OVER item" for column in runs}
+    # Where only runs (of pauses, of past due) bring something between two states, the runs find the next one.
+    breaks = any(column in kept for column in _break_columns(found))
+    if breaks:
         beside["next_at"] = "lead(ts) OVER item"
     shown = [*kept, *beside]
     if found.asks:
@@ -437,7 +440,7 @@ def item_events(
         kept.append("gone_until")
         upto = f"PARTITION BY {key} ORDER BY turn ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
         beside |= {"prev_turn": "lag(turn) OVER item", "was_gone_until": f"max(gone_until) OVER ({upto})"}
-        if found.breaks:
+        if breaks:
             beside["next_at"] = f"lead({_at_turn(d)}) OVER item"
     if asker:
         kept.append("asker")
@@ -450,49 +453,48 @@ def item_events(
     )
     if found.asks:
         timeline = _left_when_asked(st, d, timeline, shown, asker)
-    moment = "ts"
-    if found.breaks:
-        timeline = _moments(st, facts, definition, found, timeline, shown, key)
-        moment = "t"
-
-    now = _value("", moment, found)
-    before = _value("prev_", f"{moment} - 1", found)
-    if found.breaks:
-        within = _value("", f"{moment} - 1", found)
-        before = {k: f"CASE WHEN t = ts THEN {before[k]} ELSE {within[k]} END" for k in before}
-
-    def was(column: str) -> str:
-        return f"CASE WHEN t = ts THEN prev_{column} ELSE {column} END" if found.breaks else f"prev_{column}"
-
-    select = [*named, f"{moment} AS ts", "actor"]
-    select += [f"{before['mrr']} AS m0", f"{now['mrr']} AS m1"]
+    parts = _moments(st, facts, definition, found, timeline, shown, key) if found.breaks else [_Part(timeline, found)]
     changes = ["m0 <> m1"]
     if found.zeros:
-        for short, long in (("l", "live"), ("p", "paused"), ("h", "held")):
-            select += [f"CASE WHEN {before[long]} THEN 1 ELSE 0 END AS {short}0"]
-            select += [f"CASE WHEN {now[long]} THEN 1 ELSE 0 END AS {short}1"]
-            changes.append(f"{short}0 <> {short}1")
-        select += [f"CASE WHEN {before['listed']} THEN 1 ELSE 0 END AS x0"]
-        select += [f"CASE WHEN {now['listed']} THEN 1 ELSE 0 END AS x1"]
-        changes.append("x0 <> x1")
+        changes += [f"{short}0 <> {short}1" for short in ("l", "p", "h", "x")]
     two_legs = []
     if found.currencies:
-        # Whoever is canceled need not say in what currency.
-        select += [f"{was('currency')} AS c0", f"coalesce(currency, {was('currency')}) AS c1"]
-        two_legs.append("c0 <> c1")
-    elif found.currency is None:
-        select.append("currency")
-    if segment:
-        select += [f"{was('seg')} AS seg0", "seg AS seg1"]
-        two_legs.append("seg0 <> seg1")
-    if detail:
-        for name in extras:
-            if name.startswith("d_"):
-                select += [f"{was(name)} AS {name}_0", f"{name} AS {name}_1"]
-    if found.currencies:
         changes.append("(c0 <> c1 AND m0 > 0 AND m1 > 0)")
-    moments = f" WHERE {moment} IS NOT NULL" if found.breaks else ""
-    values = st.step("item_values", f"SELECT {', '.join(select)} FROM {timeline}{moments}", keep=segment is not None)
+        two_legs.append("c0 <> c1")
+    if segment:
+        two_legs.append("seg0 <> seg1")
+
+    def values_of(part: _Part) -> str:
+        """What an item is worth just before the part's instants, and from then on."""
+        now = _value("", part.t or "ts", part.found)
+        before = _value("" if part.t else "prev_", f"{part.t or 'ts'} - 1", part.found)
+        was = "" if part.t else "prev_"
+        select = [*named, f"{part.t} AS ts" if part.t else "ts", "actor"]
+        select += [f"{before['mrr']} AS m0", f"{now['mrr']} AS m1"]
+        if found.zeros:
+            for short, long in (("l", "live"), ("p", "paused"), ("h", "held"), ("x", "listed")):
+                select += [f"CASE WHEN {before[long]} THEN 1 ELSE 0 END AS {short}0"]
+                select += [f"CASE WHEN {now[long]} THEN 1 ELSE 0 END AS {short}1"]
+        if found.currencies:
+            # Whoever is canceled need not say in what currency.
+            select += [f"{was}currency AS c0", f"coalesce(currency, {was}currency) AS c1"]
+        elif found.currency is None:
+            select.append("currency")
+        if segment:
+            select += [f"{was}seg AS seg0", "seg AS seg1"]
+        if detail:
+            for name in extras:
+                if name.startswith("d_"):
+                    select += [f"{was}{name} AS {name}_0", f"{name} AS {name}_1"]
+        return f"SELECT {', '.join(select)} FROM {part.step}" + (f" WHERE {part.where}" if part.where else "")
+
+    says = "what each item is worth before and from each instant on"
+    values = st.step(
+        "item_values",
+        "\nUNION ALL\n".join(values_of(part) for part in parts),
+        keep=segment is not None,
+        says=f"{says}, {_BETWEEN}" if found.breaks else says,
+    )
     changed = f"SELECT * FROM {values} WHERE {' OR '.join(changes)}"
     if segment:
         same = "m0 = m1 AND m0 > 0 AND seg0 <> seg1" + (" AND c0 = c1" if found.currencies else "")
@@ -621,6 +623,16 @@ def with_first_payment(st: Statement, facts: Facts, states: str) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """States at their instants: where each begins, or, with `t`, the instants between it and the next."""
+
+    step: str
+    found: Shape
+    where: str = ""
+    t: str = ""
+
+
 def _moments(
     st: Statement,
     facts: Facts,
@@ -629,43 +641,51 @@ def _moments(
     states: str,
     columns: Sequence[str],
     key: str,
-) -> str:
-    """A step with the states at their instants, `t`: where each begins, and what happens before the next."""
+) -> list[_Part]:
+    """The states where each begins, and at what happens before the next."""
     d = facts.engine.dialect
     runs = (["pausing"] if found.pauses else []) + (["overdue"] if found.overdue else [])
-    in_run = " OR ".join(f"{column} OR coalesce(prev_{column}, FALSE)" for column in runs)
+    in_run = " OR ".join(f"{column} OR prev_{column}" for column in runs)
     told = [column for column in _break_columns(found) if column in columns]
     # What says the same as the state before it, with nothing to come, can be no event.
     said = [column.removeprefix("prev_") for column in columns if column.startswith("prev_")]
     said = [column for column in said if column not in runs and not column.startswith("d_")]
     news = [f"{column} IS DISTINCT FROM prev_{column}" for column in said]
-    news += [f"{column} IS NOT NULL" for column in told] + ([in_run] if runs else [])
+    news += [f"{column} IS NOT NULL" for column in told] + (["in_run"] if runs else [])
+    if runs:
+        states = st.step("states_and_runs", f"SELECT {', '.join(columns)}, ({in_run}) AS in_run FROM {states}")
     kept = st.step(
         "states_of_note",
-        f"SELECT {', '.join(columns)} FROM {states} WHERE {' OR '.join(news)}",
+        f"SELECT * FROM {states} WHERE {' OR '.join(news)}",
         keep=True,
         says="each state beside the one before it, where something is or comes new",
     )
 
-    def dated(step: str, breaks: Sequence[str], where: str, also: Sequence[str] = ()) -> list[str]:
-        """Selects of the step's rows at their instants."""
-        shown = ", ".join([*columns, *also])
+    def parts(step: str, name: str, breaks: Sequence[str], shape: Shape, where: str = "") -> list[_Part]:
+        begins = _Part(step, shape, where)
         if not breaks:
-            return [f"SELECT {shown}, ts AS t FROM {step} WHERE {where}"]
+            return [begins]
         limit = f"least(coalesce(next_at, {facts.horizon}), {facts.horizon})"
-        some = " OR ".join(f"({column} > ts AND {column} < {limit})" for column in breaks)
-        points = [f"CASE WHEN {column} > ts AND {column} < {limit} THEN {column} END" for column in breaks]
-        return [
-            f"SELECT {shown}, ts AS t FROM {step} WHERE ({where}) AND NOT coalesce({some}, FALSE)",
-            f"SELECT {shown}, {d.explode(['ts', *points])} AS t FROM {step} WHERE ({where}) AND ({some})",
-        ]
+        comes = [f"{column} > ts AND {column} < {limit}" for column in breaks]
+        if len(breaks) == 1:
+            return [begins, _Part(step, shape, f"({where}) AND {comes[0]}" if where else comes[0], breaks[0])]
+        points = [f"CASE WHEN {come} THEN {column} END" for come, column in zip(comes, breaks, strict=True)]
+        some = " OR ".join(f"({come})" for come in comes)
+        between = st.step(
+            name,
+            f"SELECT *, {d.explode(points)} AS t FROM {step} WHERE {f'({where}) AND ' if where else ''}({some})",
+            says="what happens between a state and the next",
+        )
+        return [begins, _Part(between, shape, "t IS NOT NULL", "t")]
 
     if not runs:
-        return st.step("item_moments", "\nUNION ALL\n".join(dated(kept, told, "TRUE")), says=_BETWEEN)
-    of_run, also = _runs(st, facts, definition, found, kept, columns, key, in_run)
-    nothing = [f"CAST(NULL AS BIGINT) AS {column}" for column in also]
-    parts = dated(kept, told, f"NOT ({in_run})", nothing) + dated(of_run, _break_columns(found), "TRUE", also)
-    return st.step("item_moments", "\nUNION ALL\n".join(parts), says=_BETWEEN)
+        return parts(kept, "instants_between", told, found)
+    of_run = _runs(st, facts, definition, found, kept, columns, key)
+    alone = replace(found, pauses=False, overdue=False)
+    return [
+        *parts(kept, "instants_between", told, alone, "NOT in_run"),
+        *parts(of_run, "instants_of_runs", _break_columns(found), found),
+    ]
 
 
 def _runs(
@@ -676,15 +696,18 @@ def _runs(
     states: str,
     columns: Sequence[str],
     key: str,
-    in_run: str,
-) -> tuple[str, list[str]]:
-    """A step of the states in a run, with when its pause began and expires, or past due became loss; and these columns."""
+) -> str:
+    """A step of the states in a run, with when its pause began and expires, or past due became loss."""
     d = facts.engine.dialect
     rows = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
     over = f"OVER (PARTITION BY {key} ORDER BY ts"
     told: list[str] = []
     also: dict[str, str] = {}
-    step, where = states, f" WHERE {in_run}"
+    step, where = states, " WHERE in_run"
+    if "next_at" not in columns:
+        # What follows a state in a run is in a run.
+        told.append(f"lead(ts) {over}) AS next_at")
+        also["next_at"] = "next_at"
     if found.pauses:
         goes_on = "prev_pausing AND NOT coalesce(prev_resumes_at <= ts, FALSE)"
         opens = f"CASE WHEN pausing AND NOT coalesce({goes_on}, FALSE) THEN 1 ELSE 0 END"
@@ -701,19 +724,18 @@ def _runs(
         also["prev_expires"] = expires.replace("pause_from", "prev_pause_from")
     if found.overdue:
         # A run's first state is the last such state up to any state of the run, and up to the one after it.
-        starts = "CASE WHEN overdue AND NOT coalesce(prev_overdue, FALSE) THEN ts END"
+        starts = "CASE WHEN overdue AND NOT prev_overdue THEN ts END"
         told.append(f"max({starts}) {over} {rows}) + {definition.past_due_days * DAY_US} AS lost_at")
         also["overdue_end"] = "CASE WHEN overdue THEN lost_at END"
         also["prev_overdue_end"] = "CASE WHEN prev_overdue THEN lost_at END"
     beside = st.step("runs_beside", f"SELECT *, {', '.join(told)} FROM {step}{where}")
     shown = ", ".join([*columns, *(f"{sql} AS {name}" for name, sql in also.items())])
-    found_runs = st.step(
+    return st.step(
         "timeline_of_runs",
         f"SELECT {shown} FROM {beside}",
         keep=True,
         says="and when its pause began and expires, or past due became loss",
     )
-    return found_runs, list(also)
 
 
 def _value(prefix: str, t: str, found: Shape) -> dict[str, str]:
