@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,12 +25,14 @@ from tenure.faces.cli.why import (
     keys_of,
     people,
     remarks,
+    shown,
     tell,
     why,
 )
 
 if TYPE_CHECKING:
     from tenure.explain.findings import Finding
+    from tenure.explain.segments import Segments
 
 ASSOCIATION = (
     "Points a month, beside customers of the same month, plan and tenure. It goes with leaving; whether it causes it, "
@@ -99,3 +101,97 @@ def _tell(found: Sequence[Finding], format: Format, text: str, told: Sequence[st
     from tenure.explain.findings import KEYS
 
     tell(keys_of(rows) or KEYS, rows, format, text, told)
+
+
+@why.command()
+def segments(
+    context: typer.Context,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Show pairs of traits in the table too.")] = False,
+    customers: CustomersOption = None,
+    profile: ProfileOption = None,
+    known_on: KnownOnOption = None,
+    engine: EngineOption = None,
+    chart: ChartOption = None,
+    language: LanguageOption = "en",
+    format: FormatOption = Format.table,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Which kinds of customers leave more. Churn by traits and pairs; unusual ones confirmed on held-back customers."""
+    period = asked(since, until)
+    drawn(chart)
+    shop = _shop(context, workspace)
+    from tenure.faces.cli import progress
+
+    with progress.shown("comparing"):
+        found: Segments = shop.why("segments", **period, profile=profile, known_on=known_on, engine=engine)
+    draw(found, chart, language)
+    if customers is not None:
+        people(found.findings, customers, format)
+        return
+    rows: list[dict[str, Any]] = [{"section": "finding", **one.as_json()} for one in found.findings]
+    rows += [{"section": "segment", **row.as_json()} for row in found.rows]
+    missing = [f"{name.removeprefix('trait ')}: {why}." for name, why in found.left_out.items()]
+    told = remarks(shop, known_on, profile, [HELD_BACK, *missing, *found.notes])
+    tell(keys_of(rows) or ("section",), rows, format, _segments_text(found, pairs), told)
+
+
+HELD_BACK = (
+    "Points a month, of the customers held back, beside all others. Proposed by one half of the customers, judged by "
+    "the other against customers who have been here as long."
+)
+
+
+def _segments_text(found: Segments, pairs: bool) -> str:
+    from tenure.faces.cli.layout import Column, table, wrapped
+
+    people, left = found.overall
+    standing = [one for one in found.findings if one.stands]
+    said = f"{left:,} of {people:,} customer-months ended in leaving ({100 * left / people:.1f} %). " if people else ""
+    if not standing:
+        said += "No segment leaves more or less than others of the same tenure, more than chance explains."
+        return wrapped(said) + "\n\n" + _singles(found, pairs)
+    listed = "; ".join(
+        f"{one.en} ({_share(one.more['churn'])} against {_share(one.more['churn_others'])})" for one in standing
+    )
+    columns = [Column("segment", cut=True), Column("points", right=True), Column("95 % interval", right=True)]
+    columns += [Column("left", right=True), Column("customers", right=True), Column("adjusted p", right=True)]
+    lines = []
+    for one in standing:
+        low, high = (shown(end, "points") for end in (one.estimate.low, one.estimate.high))
+        p = one.adjusted_p or 0.0
+        lines.append(
+            [
+                one.en, shown(one.estimate.value, "points"), f"{low} to {high}",
+                _of(one.more["left"], one.more["customer_months"]), f"{one.customers:,}",
+                "< 0.001" if p < 0.001 else f"{p:.3f}",
+            ]
+        )  # fmt: skip
+    unusual = wrapped(f"{said}Unusual, and confirmed: {listed}.") + "\n\n"
+    return unusual + table(columns, lines) + "\n" + _singles(found, pairs)
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
+
+
+def _singles(found: Segments, pairs: bool) -> str:
+    """Churn of the segments that differ most, as counted."""
+    from tenure.explain.segments import SHOWN_FROM
+    from tenure.faces.cli.layout import Column, table
+
+    people, left = found.overall
+    overall = left / people if people else 0.0
+    rows = [row for row in found.rows if row.customer_months >= SHOWN_FROM and (pairs or len(row.traits) == 1)]
+    rows.sort(key=lambda row: -abs(row.left / row.customer_months - overall) * row.customer_months**0.5)
+    columns = [Column("as counted", cut=True), Column("left", right=True), Column("churn", right=True)]
+    columns += [Column("95 % interval", right=True)]
+    lines = []
+    for row in rows[:20]:
+        told = row.as_json()
+        name = ", ".join(f"{trait.removeprefix('trait ')} {level}" for trait, level in told["segment"].items())
+        between = f"{100 * told['low']:.1f} to {100 * told['high']:.1f} %"
+        lines.append([name, f"{row.left:,} of {row.customer_months:,}", _share(told["churn"]), between])
+    more = f"... and {len(rows) - 20:,} more: --format csv lists them all\n" if len(rows) > 20 else ""
+    return table(columns, lines) + more
