@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tenure.measure.watching import Watched
     from tenure.measure.whole_book import WholeBook
     from tenure.measure.worth import Assumptions
+    from tenure.predict.value import Value
 
 T = TypeVar("T")
 
@@ -814,6 +815,12 @@ class Workspace:
         from tenure.measure.coverage import coverage
 
         return self._again(lambda: coverage(self.facts(known_on, engine), self.definition()))
+
+    def value(self, **options: Any) -> Value:
+        """What customers will still bring in; options as in app.valuing.value (as_of, months, by, currency, ...)."""
+        from tenure.app.valuing import value
+
+        return value(self, **options)
 
     def story(self, **options: Any) -> Story:
         """Everything the report says, as plain data; options as in app.report.story (month, known_on, ...)."""

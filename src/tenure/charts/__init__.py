@@ -10,6 +10,7 @@
     movements_by_cause              why MRR grew or shrank
     change_by_cause                 why those who stayed pay more or less
     churn_by_tenth, differences, shares   what goes with leaving; of all that was lost, how much by which cause
+    value_beside_cost               what a newcomer is worth, beside what winning one costs
     rate_over_time                  one rate with its interval and its target
     left_its_range                  numbers on their usual range
     revenue_by_period, customers_by_period   a business that sells orders
@@ -41,6 +42,7 @@ _WHERE = {
     "cost_of_churn": "costs",
     "coverage_timeline": "coverage",
     "rate_over_time": "revenue",
+    "value_beside_cost": "value",
     "left_its_range": "watching",
     "revenue_by_period": "revenue",
     "customers_by_period": "revenue",
@@ -82,6 +84,7 @@ __all__ = [
     "shares",
     "survival",
     "svg",
+    "value_beside_cost",
     "waterfall",
 ]
 
@@ -98,6 +101,7 @@ if TYPE_CHECKING:
     from tenure.charts.revenue import customers_by_period, rate_over_time, revenue_by_period
     from tenure.charts.roll_forward import movements, waterfall
     from tenure.charts.segments import churn_by_segment
+    from tenure.charts.value import value_beside_cost
     from tenure.charts.watching import left_its_range
 
 

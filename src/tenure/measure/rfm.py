@@ -319,8 +319,8 @@ def rfm(
         raise BadInput(f"orders are known from {told.first} to {told.last}; ask for days among them")
     segment = buyers_segment(facts, by)
     found = []
-    for native, unnamed in _currencies(facts, start, end, currency).items():
-        rates = None if currency is None else _lent_rates(facts, currency, start, end)
+    for native, unnamed in currencies_bought(facts, start, end, currency).items():
+        rates = None if currency is None else lent_rates(facts, currency, start, end)
         asked = Asked(day_number(start), day_number(end), native if currency is None else None, rates, segment)
         st, scored = asked.scored(facts)
         d = facts.engine.dialect
@@ -379,7 +379,7 @@ def _listed(text: str) -> str:
     )
 
 
-def _currencies(facts: Facts, first: date, after: date, currency: str | None) -> dict[str, Fraction]:
+def currencies_bought(facts: Facts, first: date, after: date, currency: str | None) -> dict[str, Fraction]:
     """The currencies in which anything was bought, each with the net amount (minor units) that names no customer.
 
     With a currency to convert into: that one alone, with all of them.
@@ -409,7 +409,7 @@ def _conversion(facts: Facts, currency: str) -> Conversion:
     return found
 
 
-def _lent_rates(facts: Facts, currency: str, first: date, after: date) -> str:
+def lent_rates(facts: Facts, currency: str, first: date, after: date) -> str:
     """What a minor unit of each currency is worth on each day of orders, times SCALE, as a relation in the engine."""
     import pyarrow as pa
 

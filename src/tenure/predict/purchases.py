@@ -87,6 +87,12 @@ class PurchaseModel(Model):
         ahead = np.broadcast_to(_times(t), x.shape)
         return self._alive(x, t_x, T) * self._expected_alive(ahead, x, T)
 
+    def purchases_if_alive(self, t: float, frequency: ArrayLike, age: ArrayLike) -> NDArray[np.float64]:
+        """The same of somebody who still is a customer for certain: recency says no more than that."""
+        self._fitted()
+        x, T = column(frequency, "frequency"), column(age, "age")
+        return self._expected_alive(np.broadcast_to(_times(t), x.shape), x, T)
+
     def expected_total(
         self, t: float, frequency: ArrayLike, recency: ArrayLike, age: ArrayLike, weights: ArrayLike | None = None
     ) -> float:
