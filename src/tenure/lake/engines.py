@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tenure.errors import BadInput, Failed, UnknownName
@@ -39,6 +39,10 @@ class Engine(Protocol):
 
     def table(self, sql: str) -> pa.Table:
         """The statement's answer."""
+        ...
+
+    def batches(self, sql: str, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
+        """The statement's answer in portions of about so many rows, for answers as long as the facts themselves."""
         ...
 
     def lend(self, name: str, table: pa.Table) -> str:
@@ -102,7 +106,16 @@ class DuckDB:
         try:
             return self.connection.execute(sql).to_arrow_table()
         except duckdb.OutOfMemoryException as error:
-            raise Failed(f"the engine ran out of memory: {error}; set a higher memory_limit or use Spark") from error
+            raise _too_little(error) from error
+
+    def batches(self, sql: str, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
+        """See Engine.batches."""
+        import duckdb
+
+        try:
+            yield from self.connection.cursor().execute(sql).to_arrow_reader(rows)
+        except duckdb.OutOfMemoryException as error:
+            raise _too_little(error) from error
 
     def lend(self, name: str, table: pa.Table) -> str:
         """See Engine.lend."""
@@ -113,6 +126,10 @@ class DuckDB:
         """See Engine.close."""
         self.connection.close()
         self._clean()
+
+
+def _too_little(error: Exception) -> Failed:
+    return Failed(f"the engine ran out of memory: {error}; set a higher memory_limit or use Spark")
 
 
 class Spark:
@@ -166,6 +183,10 @@ class Spark:
         finally:
             for name in made:
                 self.session.catalog.dropTempView(name)
+
+    def batches(self, sql: str, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
+        """See Engine.batches; the driver holds the whole answer, as Arrow."""
+        yield from self.table(sql).to_batches(rows)
 
     def lend(self, name: str, table: pa.Table) -> str:
         """See Engine.lend."""
