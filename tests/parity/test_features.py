@@ -41,7 +41,8 @@ def test_features_are_the_same_on_both_engines(shop: Shop) -> None:
     )
     assert one.features == other.features
     assert one.missing == other.missing
-    assert one.leaving.to_pylist() == other.leaving.to_pylist()
+    names = ["customer_id", "ends_at", "mrr", "plan"]
+    assert one.leaving.select(names).to_pylist() == other.leaving.select(names).to_pylist()
     assert one.table.num_rows == 4
     for a, b in zip(one.table.to_pylist(), other.table.to_pylist(), strict=True):
         for name in a:

@@ -25,6 +25,10 @@ TEMPLATE = """\
 # inactivity_window = "90d"       # days (d) or weeks (w) without a purchase; else chosen from the gaps
 # grace_days = 30                 # until when after its day a renewal may still come
 # committed_months = 12           # how far ahead committed MRR looks at what is signed and what is leaving
+# hold_out = 0.10                 # share of customers, drawn by lot, whom nobody treats: what predictions learn from
+# treating_plays = []             # plays whose touches treat, though they carry no arm ("check-in")
+# lead_days = 7                   # how long before it matters one must act
+# static_columns = []             # columns of customers that never change: country, language, channel
 # engine = "duckdb"               # or "spark"
 # memory_limit = "4GB"            # of DuckDB
 
@@ -54,6 +58,10 @@ class Settings:
     spend_lag_months: int = 0
     grace_days: int = 30
     committed_months: int = 12
+    hold_out: float = 0.1
+    treating_plays: list[str] = field(default_factory=list)
+    lead_days: int = 7
+    static_columns: list[str] = field(default_factory=list)
     inactivity_window: str | int | None = None
     engine: str = "duckdb"
     memory_limit: str | None = None
@@ -73,6 +81,10 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "spend_lag_months": int,
     "grace_days": int,
     "committed_months": int,
+    "hold_out": (int, float),
+    "treating_plays": list,
+    "lead_days": int,
+    "static_columns": list,
     "inactivity_window": (str, int),
     "engine": str,
     "memory_limit": str,
@@ -141,6 +153,15 @@ def read(folder: Path) -> Settings:
         raise BadConfiguration(
             f"{path}: spend_lag_months = {settings.spend_lag_months}: give whole months from 0 to 24"
         )
+    if not 0 <= settings.hold_out <= 0.5:
+        raise BadConfiguration(
+            f"{path}: hold_out = {settings.hold_out}: give the share of customers whom nobody treats, from 0 to 0.5"
+        )
+    if not 0 <= settings.lead_days <= 90:
+        raise BadConfiguration(f"{path}: lead_days = {settings.lead_days}: give whole days from 0 to 90")
+    for key in ("treating_plays", "static_columns"):
+        if not all(isinstance(name, str) for name in getattr(settings, key)):
+            raise BadConfiguration(f'{path}: {key} is a list of names, such as ["check-in"]')
     if settings.inactivity_window is not None:
         from tenure.measure.purchase_gaps import window_days
 

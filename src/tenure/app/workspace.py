@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from tenure.app.backtesting import Backtest
     from tenure.app.closing import Closed, MonthRestated
+    from tenure.app.fitting import Fitted
     from tenure.app.investors import Investors
     from tenure.app.rebuilding import Rebuilt
+    from tenure.app.risks import Risks
     from tenure.app.settings import Settings
     from tenure.app.story import Story
     from tenure.connect.exports import Loaded
@@ -821,6 +824,24 @@ class Workspace:
         from tenure.app.valuing import value
 
         return value(self, **options)
+
+    def fit(self, **options: Any) -> list[Fitted]:
+        """Learns who leaves next, judges and stores it; options as in app.fitting.fit (horizons, as_of, since, ...)."""
+        from tenure.app.fitting import fit
+
+        return self._again(lambda: fit(self, **options))
+
+    def risk(self, **options: Any) -> Risks:
+        """Who leaves next, and what is at stake; options as in app.risks.risks (horizon, as_of, order, save, ...)."""
+        from tenure.app.risks import risks
+
+        return self._again(lambda: risks(self, **options))
+
+    def backtest(self, **options: Any) -> Backtest:
+        """What the list would have been worth; options as in app.backtesting.backtest (horizon, gap, step, ...)."""
+        from tenure.app.backtesting import backtest
+
+        return self._again(lambda: backtest(self, **options))
 
     def story(self, **options: Any) -> Story:
         """Everything the report says, as plain data; options as in app.report.story (month, known_on, ...)."""

@@ -16,6 +16,8 @@
     revenue_by_period, customers_by_period   a business that sells orders
     seen_and_expected, retention_curve       whether a model of purchases or renewals fits
     purchase_gaps, rfm_map          how long customers wait between purchases; who buys how often, how lately
+    risk_list                       who leaves next, by cause, and what moves it most
+    calibration, leavers_reached, backtest   what was said and what happened; whom contacts would have reached
 
     svg(chart), png(chart), save(chart, path)   to a file or a string, without a browser
 
@@ -51,6 +53,10 @@ _WHERE = {
     "seen_and_expected": "purchases",
     "retention_curve": "purchases",
     "renewals_by_period": "renewals",
+    "risk_list": "risks",
+    "calibration": "risks",
+    "leavers_reached": "risks",
+    "backtest": "risks",
     "change_by_cause": "renewals",
     "movements_by_cause": "renewals",
     "svg": "picture",
@@ -59,6 +65,8 @@ _WHERE = {
 }
 
 __all__ = [
+    "backtest",
+    "calibration",
     "change_by_cause",
     "churn_by_segment",
     "churn_by_tenth",
@@ -69,6 +77,7 @@ __all__ = [
     "differences",
     "hazard",
     "layer_cake",
+    "leavers_reached",
     "left_its_range",
     "movements",
     "movements_by_cause",
@@ -79,6 +88,7 @@ __all__ = [
     "retention_curve",
     "revenue_by_period",
     "rfm_map",
+    "risk_list",
     "save",
     "seen_and_expected",
     "shares",
@@ -99,6 +109,7 @@ if TYPE_CHECKING:
     from tenure.charts.purchases import retention_curve, seen_and_expected
     from tenure.charts.renewals import change_by_cause, movements_by_cause, renewals_by_period
     from tenure.charts.revenue import customers_by_period, rate_over_time, revenue_by_period
+    from tenure.charts.risks import backtest, calibration, leavers_reached, risk_list
     from tenure.charts.roll_forward import movements, waterfall
     from tenure.charts.segments import churn_by_segment
     from tenure.charts.value import value_beside_cost

@@ -2,7 +2,7 @@
 
     told = features(facts, as_of, definition)
     told.table        Arrow: customer_id and one column per feature, one row per live customer who is not leaving already
-    told.leaving      Arrow: customer_id, ends_at: who has said so already, and is not scored
+    told.leaving      Arrow: customer_id, ends_at and the features: who has said so already, and is not scored
     told.features     what the columns mean (see features_catalogue); told.missing: what could not be told, and why
 
 Nothing counts that happened, or was recorded, at or after `as_of`: rows are read as they were known then, and what a
@@ -146,7 +146,13 @@ def _split(facts: Facts, found: pa.Table, told: Sequence[Feature], missing: dict
             continue
         kept.append(feature)
         columns[feature.name] = column
-    table = pa.table({"customer_id": leaving.column("customer_id"), "ends_at": ends})
+    table = pa.table(
+        {
+            "customer_id": leaving.column("customer_id"),
+            "ends_at": ends,
+            **{feature.name: leaving.column(f"x{i}") for i, feature in enumerate(told) if feature in kept},
+        }
+    )
     return Told(facts.known_before, tuple(kept), pa.table(columns), table, missing, sql)
 
 

@@ -7,21 +7,23 @@
 The event is the decision, not the end: when somebody asked to leave, else the end less one billing interval, of which
 at most a month (nobody can say when in its year a yearly contract was given up, and it can be saved to the last). A
 row's outcome looks at decisions in [cut-off + gap, cut-off + gap + horizon); the gap is the lead time that acting
-takes. Who had decided before it begins has no row (he is beyond reach, though nobody may have known), and who had
-said so by the cut-off was not scored. Who stayed is kept, up to what is known (right censoring); a window that nobody
-saw to its end has is_whole false. Features are as known at each cut-off, outcomes as known now.
+takes. The horizon `renewal` is each customer's own: up to and including the day of the next renewal. Who had decided
+before it begins has no row (he is beyond reach, though nobody may have known), and who had said so by the cut-off was
+not scored. Who stayed is kept, up to what is known (right censoring); a window that nobody saw to its end has is_whole
+false. Features are as known at each cut-off, outcomes as known now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tenure.errors import BadInput
+from tenure.kernel.lots import drawn
 from tenure.kernel.time import Period, midnight, periods
 from tenure.lake.facts import Facts
 from tenure.lake.portable import DAY_US, micros
@@ -34,7 +36,12 @@ from tenure.predict.features_catalogue import Feature
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
+RENEWAL = "renewal"
+Horizon = int | str  # days, or RENEWAL
+# Tenure counts in these days where the horizon is each customer's own.
+MONTH_DAYS = 30
 # The longest stretch before an end at which a decision that nobody told is thought to have fallen.
 LONGEST_LAG_DAYS = 31
 # By choice, by failed payment, or neither: a dispute, fraud, and whom the business sent away are no choice to predict.
@@ -53,7 +60,8 @@ class Periods:
     """Rows to learn from; see the module.
 
     table: customer_id, cut_off (instant), month (0, 1, ...: which cut-off), period (tenure in whole horizons), one
-    column per feature, outcome ('' stayed as far as is known, else a cause), decided_at (NULL: did not), is_whole.
+    column per feature, outcome ('' stayed as far as is known, else a cause), decided_at (NULL: did not), ends_at (of
+    the window), is_whole.
     features: of any cut-off; missing: feature -> why, at the last cut-off; decided_before: rows left out at each
     cut-off because the decision had fallen; leaving: how many had said so and were not scored; empty: cut-offs without
     any live customer.
@@ -65,6 +73,49 @@ class Periods:
     decided_before: dict[datetime, int]
     leaving: dict[datetime, int]
     empty: tuple[datetime, ...]
+
+
+@dataclass(eq=False)
+class Looks:
+    """What was told at each cut-off, looked up once however many models are made of it.
+
+    most: rows in all; above, the same customers are drawn at every cut-off, and `share` says how many of them.
+    """
+
+    facts: Facts
+    definition: Definition
+    static: tuple[str, ...] = ()
+    most: int | None = None
+    share: float = 1.0
+    _told: dict[datetime, Told | None] = field(default_factory=dict)
+
+    def prepare(self, cut_offs: Collection[datetime]) -> None:
+        """Fix the share of customers by how many there are at the last of these cut-offs."""
+        if self.most is None or not cut_offs or self._told:
+            return
+        last = _told_then(self.facts, max(cut_offs), self.definition, self.static, None)
+        if last is not None and last.table.num_rows * len(cut_offs) > self.most:
+            self.share = self.most / (last.table.num_rows * len(cut_offs))
+
+    def at(self, cut_off: datetime) -> Told | None:
+        """The features of a cut-off; None where nothing was known of any subscription yet."""
+        if cut_off not in self._told:
+            told = _told_then(self.facts, cut_off, self.definition, self.static, None)
+            if told is not None and self.share < 1.0:
+                lots = np.array(drawn(told.table.column("customer_id").to_pylist(), "sample of rows to learn from"))
+                told = replace(told, table=told.table.filter(lots < self.share))
+            self._told[cut_off] = told
+        return self._told[cut_off]
+
+
+def month_starts(facts: Facts, since: date, until: date) -> list[datetime]:
+    """The first instants of the months of [since, until), as far as they are known."""
+    first = since if since.day == 1 else (since.replace(day=1))
+    return [
+        period.start
+        for period in periods(first, until, "month", facts.timezone)
+        if period.first >= since and period.start <= facts.known_before
+    ]
 
 
 def decisions(facts: Facts, definition: Definition) -> pa.Table:
@@ -129,24 +180,21 @@ def person_periods(
     until: date,
     *,
     gap: int = 0,
-    horizon: int = 30,
+    horizon: Horizon = 30,
     static: Collection[str] = (),
     refused: Mapping[str, str] | None = None,
+    looks: Looks | None = None,
 ) -> Periods:
     """Rows at the first of every month of [since, until), exactly as known then, and what came of them; see the module.
 
-    gap, horizon: days. One statement per cut-off, each reading every table once: linear in rows and in months.
+    gap: days; horizon: days or RENEWAL. looks: what was told at cut-offs, where several models are made of it (it then
+    says what is static). One statement per cut-off, each reading every table once: linear in rows and in months.
     """
     import pyarrow as pa
 
-    if gap < 0 or horizon < 1:
-        raise BadInput(f"a gap is 0 days or more and a horizon 1 or more, got {gap} and {horizon}")
-    first = since if since.day == 1 else (since.replace(day=1))
-    cut_offs = [
-        period.start
-        for period in periods(first, until, "month", facts.timezone)
-        if period.first >= since and period.start <= facts.known_before
-    ]
+    if gap < 0 or (horizon != RENEWAL and (not isinstance(horizon, int) or horizon < 1)):
+        raise BadInput(f"a gap is 0 days or more and a horizon 1 or more, or '{RENEWAL}', got {gap} and {horizon}")
+    cut_offs = month_starts(facts, since, until)
     if not cut_offs:
         raise BadInput(
             f"no month begins from {since} up to {until} that is known; ask for an earlier or longer stretch"
@@ -161,7 +209,7 @@ def person_periods(
     empty: list[datetime] = []
     missing: dict[str, str] = {}
     for month, cut_off in enumerate(cut_offs):
-        told = _told_then(facts, cut_off, definition, static, refused)
+        told = _told_then(facts, cut_off, definition, static, refused) if looks is None else looks.at(cut_off)
         if told is None or not told.table.num_rows:
             empty.append(cut_off)
             continue
@@ -204,7 +252,7 @@ def _with_outcomes(
     roots: pa.Table | None,
     known: int,
     gap: int,
-    horizon: int,
+    horizon: Horizon,
     waits: bool,
 ) -> tuple[pa.Table, int]:
     """The rows of a cut-off with what came of them, and how many are left out because they had decided."""
@@ -212,7 +260,7 @@ def _with_outcomes(
     import pyarrow.compute as pc
 
     at = micros(told.as_of)
-    begins, ends = at + gap * DAY_US, at + (gap + horizon) * DAY_US
+    begins, ends = at + gap * DAY_US, at + (gap + days_ahead(told.table, horizon)) * DAY_US
     ids = told.table.column("customer_id").combine_chunks()
     if roots is not None:
         # Who was merged since is lost when the customer is whom he was merged into.
@@ -236,11 +284,33 @@ def _with_outcomes(
     stamp = pa.timestamp("us", tz="UTC")
     rows = told.table.append_column("cut_off", pa.array(np.full(len(age), at), pa.int64()).cast(stamp))
     rows = rows.append_column("month", pa.array(np.full(len(age), month), pa.int64()))
-    rows = rows.append_column("period", pa.array((age // horizon).astype(np.int64)))
+    rows = rows.append_column("period", pa.array(whole_periods(age, horizon)))
     rows = rows.append_column("outcome", pa.array(np.where(event, causes[place], "").tolist(), pa.string()))
     rows = rows.append_column("decided_at", pa.array(decided, pa.int64(), mask=~event).cast(stamp))
+    rows = rows.append_column("ends_at", pa.array(ends, pa.int64()).cast(stamp))
     rows = rows.append_column("is_whole", pa.array(whole))
     return rows.filter(pa.array(~early)), int(early.sum())
+
+
+def micros_of(rows: pa.Table, name: str) -> NDArray[np.int64]:
+    """A column of instants as microseconds; 0 where there is none."""
+    import pyarrow as pa
+
+    whole = rows.column(name).cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    return np.asarray(whole.fill_null(0), dtype=np.int64)
+
+
+def days_ahead(told: pa.Table, horizon: Horizon) -> NDArray[np.int64]:
+    """How many days the horizon is for each customer."""
+    if horizon != RENEWAL:
+        return np.full(told.num_rows, int(horizon), dtype=np.int64)
+    days = np.asarray(told.column("renewal_days").cast("double").fill_null(MONTH_DAYS), dtype=np.float64)
+    return np.maximum(days, 0).astype(np.int64) + 1
+
+
+def whole_periods(tenure_days: NDArray[Any], horizon: Horizon) -> NDArray[np.int64]:
+    """Tenure in whole periods, as a model of that horizon counts it."""
+    return (tenure_days // (MONTH_DAYS if horizon == RENEWAL else int(horizon))).astype(np.int64)
 
 
 def _merged(facts: Facts) -> pa.Table | None:

@@ -93,6 +93,7 @@ def examine(folder: Path) -> Examination:
         _facts(shop, found)
         if found.stocks and not any(check.state == PROBLEM for check in found.checks):
             found.checks += _covered(shop)
+            found.checks += _models(shop)
         found.checks.append(_disk(shop.folder))
         leave(shop)
     found.checks += list(_machine())
@@ -224,6 +225,19 @@ def _covered(shop: Workspace) -> Iterator[Check]:
         yield Check(match.table, NOTE, f"{rows} are of nobody we know; `tenure identities --unmatched` lists the names")
     if not told and not left:
         yield Check("coverage", FINE, "no gaps, no silent customers, every row has a customer, no month may change")
+
+
+def _models(shop: Workspace) -> Iterator[Check]:
+    """Whether the models in service can still be believed; nothing where none is."""
+    if not (shop.folder / "models" / "in-service.json").exists():
+        return
+    from tenure.app.model_health import model_health
+
+    try:
+        for each in model_health(shop):
+            yield Check(f"model {each.model}", FINE if each.is_fine else NOTE, each.says)
+    except TenureError as error:
+        yield Check("models", PROBLEM, str(error))
 
 
 def _disk(folder: Path) -> Check:
