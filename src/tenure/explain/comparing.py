@@ -162,9 +162,9 @@ def _difference(
     difference = float(((a * n0 - b * n1) / n).sum()) / weight
     p = ((n1 * n1 * b - n0 * n0 * a + n1 * n0 * (n0 - n1) / 2) / (n * n)).sum()
     q = ((a * (n0 - b) + b * (n1 - a)) / (2 * n)).sum()
-    variance = (difference * float(p) + float(q)) / weight**2
-    if variance <= 0:
-        return Estimate(difference, None, None)
+    # One imaginary leaver on each side: a small group of whom nobody left has an interval of some width, too.
+    unseen = float(n1.sum()) ** -2 + float(n0.sum()) ** -2
+    variance = max(0.0, difference * float(p) + float(q)) / weight**2 + unseen
     reach = normal_quantile(level) * math.sqrt(variance)
     return Estimate(difference, max(-1.0, difference - reach), min(1.0, difference + reach))
 

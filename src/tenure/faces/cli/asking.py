@@ -33,6 +33,7 @@ from tenure.faces.cli.why import (
 if TYPE_CHECKING:
     from tenure.explain.findings import Finding
     from tenure.explain.segments import Segments
+    from tenure.explain.support import Support
 
 ASSOCIATION = (
     "Points a month, beside customers of the same month, plan and tenure. It goes with leaving; whether it causes it, "
@@ -195,3 +196,66 @@ def _singles(found: Segments, pairs: bool) -> str:
         lines.append([name, f"{row.left:,} of {row.customer_months:,}", _share(told["churn"]), between])
     more = f"... and {len(rows) - 20:,} more: --format csv lists them all\n" if len(rows) > 20 else ""
     return table(columns, lines) + more
+
+
+@why.command()
+def support(
+    context: typer.Context,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    lead: LeadOption = 7,
+    customers: CustomersOption = None,
+    profile: ProfileOption = None,
+    known_on: KnownOnOption = None,
+    engine: EngineOption = None,
+    chart: ChartOption = None,
+    language: LanguageOption = "en",
+    format: FormatOption = Format.table,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Whether support drives customers away. Topics, tone, waits, reopened and open tickets, and later leaving."""
+    period = asked(since, until)
+    drawn(chart)
+    shop = _shop(context, workspace)
+    from tenure.faces.cli import progress
+
+    with progress.shown("reading tickets"):
+        found: Support = shop.why("support", **period, lead=lead, profile=profile, known_on=known_on, engine=engine)
+    draw(found, chart, language)
+    if customers is not None:
+        people(found.findings, customers, format)
+        return
+    rows: list[dict[str, Any]] = [{"section": "finding", **one.as_json()} for one in found.findings]
+    rows += [{"section": "times", **times.as_json()} for times in found.times]
+    rows += [{"section": "topic", **topic.as_json()} for topic in found.topics]
+    rows += [{"section": "cause", "cause": cause, "tickets": n} for cause, n in found.causes.items()]
+    missing = [f"{name}: {why}." for name, why in found.missing.items()]
+    told = remarks(shop, known_on, profile, [ASSOCIATION, *missing, *found.notes])
+    tell(keys_of(rows) or ("section",), rows, format, _support_text(found), told)
+
+
+def _support_text(found: Support) -> str:
+    from tenure.faces.cli.layout import Column, table
+
+    if not found.times:
+        return "There are no tickets in these months.\n"
+    columns = [
+        Column("opened in"),
+        Column("tickets", right=True),
+        Column("first reply", right=True),
+        Column("90 %", right=True),
+    ]
+    columns += [Column("solution", right=True), Column("90 %", right=True), Column("slow", right=True)]
+    columns += [Column("reopened", right=True), Column("open", right=True)]
+    lines = []
+    for one in found.times:
+        hours = (one.reply_hours, one.reply_hours_p90, one.solution_hours, one.solution_hours_p90)
+        told = ["" if each is None else f"{each:,.1f} h" for each in hours]
+        counts = [f"{n:,}" for n in (one.slow, one.reopened, one.unresolved)]
+        lines.append(["all" if one.month is None else f"{one.month:%Y-%m}", f"{one.tickets:,}", *told, *counts])
+    blocks = [headline(found.findings, NOTHING) + "\n", table(columns, lines)]
+    if found.topics:
+        columns = [Column("topic", cut=True), Column("tickets", right=True), Column("unhappy", right=True)]
+        blocks.append(table(columns, [[one.name, f"{one.tickets:,}", f"{one.negative:,}"] for one in found.topics]))
+    blocks.append(findings_table(found.findings, "customers who", "points"))
+    return "\n".join(blocks)

@@ -895,9 +895,9 @@ from tenure.faces.cli import (  # noqa: E402
     covering,  # noqa: F401
     investing,  # noqa: F401
     predicting,  # noqa: F401
-    valuing,  # noqa: F401
     renewing,  # noqa: F401
     stating,  # noqa: F401
+    valuing,  # noqa: F401
     watching,  # noqa: F401
     who,  # noqa: F401
     why,  # noqa: F401
