@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 METHODS: dict[str, tuple[str, str, frozenset[str]]] = {
     "behaviour": ("behaviour", "behaviour", frozenset()),
     "segments": ("segments", "segments", frozenset()),
+    "verdict": ("verdict", "verdict", frozenset({"money"})),
     "support": ("support", "support", frozenset({"reasons"})),
     "surveys": ("surveys", "surveys", frozenset({"money", "reasons"})),
 }

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenure.faces.cli.commands import _remarks, app
+from tenure.faces.cli.commands import (
+    CurrencyOption,
+    EngineOption,
+    FormatOption,
+    KnownOnOption,
+    WorkspaceOption,
+    _remarks,
+    _shop,
+    app,
+)
 from tenure.faces.cli.outputs import Format, as_csv, as_json, put
 
 if TYPE_CHECKING:
@@ -38,10 +47,43 @@ app.add_typer(why, name="why")
 
 
 @why.callback()
-def begin(context: typer.Context) -> None:
-    """Ask why customers leave. Each method is a command of its own; `tenure why METHOD --help` tells its options."""
-    if context.invoked_subcommand is None:
+def begin(
+    context: typer.Context,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    customers: Annotated[
+        bool, typer.Option("--customers", help="List who left, with probable causes, instead.")
+    ] = False,
+    currency: CurrencyOption = None,
+    profile: ProfileOption = None,
+    known_on: KnownOnOption = None,
+    engine: EngineOption = None,
+    chart: ChartOption = None,
+    language: LanguageOption = "en",
+    format: FormatOption = Format.table,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Why they leave. With --from all ways of asking taken together; each METHOD is a command of its own.
+
+    The share of each cause in the customers and the MRR lost, with a 90 % interval, and the evidence; what nothing
+    explains is unknown, as large as it is. Without --from: this help.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if since is None:
         put(context.get_help())
+        return
+    drawn(chart)
+    shop = _shop(context, workspace)
+    from tenure.faces.cli import progress
+    from tenure.faces.cli.judging import tell_verdict
+
+    with progress.shown("weighing"):
+        found = shop.why(
+            "verdict", **asked(since, until), currency=currency, profile=profile, known_on=known_on, engine=engine
+        )
+    draw(found, chart, language)
+    tell_verdict(found, format, remarks(shop, known_on, profile, found.notes), customers)
 
 
 def asked(since: str | None, until: str | None) -> dict[str, Any]:
