@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import ON_CI
 from tests.parity.test_brute_force import everything, reference_for
+from tests.parity.test_engines import assert_same
 from tests.reference.builder import Facts, open_workspace
 from tests.reference.companies import World, companies, worlds
 from tests.reference.day_by_day import add_months
@@ -129,12 +130,12 @@ def test_renewals_promises_and_causes_are_the_same_on_spark(tmp_path: Path, spar
         assert {row["outcome"] for row in here.each()} == {"renewed", "late", "undecided"}
         names = ("renewals_due", "arr_net_renewal_rate", "cmrr", "cmrr_signed", "cmrr_leaving")
         one, other = (shop.metrics(*names, engine=engine, **asked) for engine in ("duckdb", "spark"))
-        assert one.rows(exact=True) == other.rows(exact=True)
+        assert_same(one.rows(exact=True), other.rows(exact=True))
         assert one.customers().to_pylist() == other.customers().to_pylist()
         assert all(any(row["value"] for row in one.rows() if row["metric"] == name) for name in names)
         one, other = (
             shop.metrics("mrr_expansion", "mrr_churn", engine=engine, by="cause", **asked)
             for engine in ("duckdb", "spark")
         )
-        assert one.rows(exact=True) == other.rows(exact=True)
+        assert_same(one.rows(exact=True), other.rows(exact=True))
         assert {row["segment"]["cause"] for row in one.rows() if row["metric"] == "mrr_expansion"} == {"seats"}

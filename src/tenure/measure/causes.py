@@ -148,7 +148,7 @@ def ask_by_cause(facts: Facts, definition: Definition, question: Question) -> An
         unit = SCALE if conversion is None else conversion.unit(native, row["day"])
         if unit is None:
             assert conversion is not None
-            found[key].reason = found[key].reason or conversion.reason(native, row["day"])
+            found[key].reason = conversion.lacking(found[key].reason, native, row["day"])
             continue
         found[key].flows[row["kind"]] += int(row["amount"]) * unit
         sizes[row["seg"]] += abs(int(row["amount"]) * unit)

@@ -317,7 +317,7 @@ class CommittedBook:
                 unit = SCALE if self.conversion is None else self.conversion.unit(native, day)
                 if unit is None:
                     assert self.conversion is not None
-                    figures.reason = figures.reason or self.conversion.reason(native, day)
+                    figures.reason = self.conversion.lacking(figures.reason, native, day)
                 elif part == "signed":
                     figures.signed += amount * unit
                 else:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # currencies' minor units (at most four digits) fit without another rounding.
 SCALE = 10**16
 _DECIMALS = 12
+_NO_RATE = "no exchange rate for"
 _LONG_AGO = -36525  # a hundred years before 1970: nothing in a company's books is older
 
 
@@ -87,7 +88,15 @@ class Conversion:
     def reason(self, currency: str, day: int) -> str:
         """Why there is no value: which currency lacks a rate up to when."""
         missing = next((c for c in (currency, self.reporting) if self._rate(c, day) is None), currency)
-        return f"no exchange rate for {missing} on or before {from_day_number(day)}; load some with `tenure load rates`"
+        return f"{_NO_RATE} {missing} on or before {from_day_number(day)}; load some with `tenure load rates`"
+
+    def lacking(self, known: str, currency: str, day: int) -> str:
+        """The reason to show where several rates are missing: another one that is known, else the first in order.
+
+        Engines give rows in any order; what is said must not depend on it.
+        """
+        told = self.reason(currency, day)
+        return min(known, told) if known.startswith(_NO_RATE) else known or told
 
     def table(self, keys: Iterable[tuple[int, str, int]], name: str) -> pa.Table:
         """An Arrow table (name, currency, rate) for the engine, of (index, currency, day) keys that have a rate."""

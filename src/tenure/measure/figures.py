@@ -340,7 +340,7 @@ def _money(
             first, last = day_before(period.first), day_before(period.after)
             at_start, at_end = conversion.unit(native, first), conversion.unit(native, last)
             if (balance and at_start is None) or ((balance or moves) and at_end is None):
-                figures.reason = figures.reason or conversion.reason(native, first if at_start is None else last)
+                figures.reason = conversion.lacking(figures.reason, native, first if at_start is None else last)
                 balance += sum(int(row.amount) for row in moves)
                 squares += spread.get(i, 0.0)
                 continue
@@ -356,7 +356,7 @@ def _money(
                 assert conversion is not None and row.day is not None
                 known = conversion.unit(native, row.day)
                 if known is None:
-                    figures.reason = figures.reason or conversion.reason(native, row.day)
+                    figures.reason = conversion.lacking(figures.reason, native, row.day)
                     continue
                 unit = known
             figures.flows[row.kind] += amount * unit

@@ -216,7 +216,7 @@ class RenewalBook:
             if unit is None or new_unit is None:
                 assert self.conversion is not None
                 missing = native if unit is None else again
-                figures.reason = figures.reason or self.conversion.reason(missing, row["day"])
+                figures.reason = self.conversion.lacking(figures.reason, missing, row["day"])
                 continue
             figures.due[outcome] += MONTHS * int(row["due"]) * unit
             if outcome == "undecided":

@@ -543,7 +543,7 @@ class UsageBook:
         for day, amount in wanted:
             if amount and self.unit(native, day) is None:
                 assert self.conversion is not None
-                figures.reason = figures.reason or self.conversion.reason(native, day)
+                figures.reason = self.conversion.lacking(figures.reason, native, day)
         if figures.reason:
             return
         start, end = self.unit(native, first) or 0, self.unit(native, last) or 0
@@ -576,7 +576,7 @@ class UsageBook:
             unit = self.unit(native, day)
             if unit is None:
                 assert self.conversion is not None
-                figures.retention_reason = figures.retention_reason or self.conversion.reason(native, day)
+                figures.retention_reason = self.conversion.lacking(figures.retention_reason, native, day)
                 continue
             before, after = int(row["before"]), int(row["after"])
             figures.before += before * unit

@@ -351,7 +351,7 @@ def _ordered(rows: list[dict[str, Any]], facts: Facts, segment: Segment | None, 
         unit = SCALE if conversion is None else conversion.unit(row["currency"], row["day"])
         if unit is None:
             assert conversion is not None
-            missing.setdefault(key, conversion.reason(row["currency"], row["day"]))
+            missing[key] = conversion.lacking(missing.get(key, ""), row["currency"], row["day"])
         sums[key] += Fraction(int(row["minor"]) * (unit or 0), SCALE)
     return [
         Amount(
