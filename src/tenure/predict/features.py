@@ -74,9 +74,7 @@ def known_as_of(facts: Facts, as_of: datetime) -> Facts:
         raise BadInput(
             f"{as_of:%Y-%m-%d} lies after what is known ({facts.known_before:%Y-%m-%d}); ask for an earlier day"
         )
-    return Facts(
-        facts.lake, facts.engine, as_of, facts.timezone, facts.among, facts.loaded_before, facts.grain, facts._snapshots
-    )
+    return replace(facts, known_before=as_of, memory={})
 
 
 def features(
