@@ -1,11 +1,12 @@
 """Does the rest of the catalogue cost at most as much more as there are more rows? Renewals to usage, once at 1x and 10x.
 
     python benchmarks/bench_catalogue.py [--states 1000000] [--lines 1000000] [--usage 10000000] [--orders 1000000]
-                                         [--runs 3] [--only states lines usage orders]
+                                         [--runs 1] [--only states lines usage orders]
 
-The sizes are those of 1x; each is followed by ten times as much. Facts come from facts_at_scale.py and events_at_scale.py, straight into a lake. Every run
-is a process of its own; printed are the median of wall seconds and of peak memory, beside the hand-written DuckDB statement of the same main sum, where one is reasonable ('-' where not): it reads the same files, knows what the
-product has to find out (one currency, no corrections, no trials), and answers only the sum, not what stands beside it.
+The sizes are those of 1x; each is followed by ten times as much. Facts come from facts_at_scale.py and
+events_at_scale.py, straight into a lake. Every run is a process of its own; printed are the median of wall seconds and
+of peak memory, beside the hand-written DuckDB statement of the same main sum, where one is reasonable ('-' where not):
+it reads the same files, knows what the product has to find out (one currency, no corrections, no trials), and answers only the sum, not what stands beside it.
 The imports of a process are paid before the clock starts. `growth` is the time of 10x over that of 1x.
 """
 
@@ -220,7 +221,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for kind, rows in (("states", 1_000_000), ("lines", 1_000_000), ("usage", 10_000_000), ("orders", 1_000_000)):
         parser.add_argument(f"--{kind}", type=int, default=rows, help=f"1x of {MADE_OF[kind]} ({rows:,})")
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=("states", "lines", "usage", "orders"))
     parser.add_argument("--cases", nargs="+", choices=CASES)
     parser.add_argument("--alone", nargs=3, help=argparse.SUPPRESS)

@@ -9,9 +9,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tenure.measure.shares import shares
 from tests.conftest import ON_CI
 from tests.parity.test_brute_force import everything, reference_for
 from tests.parity.test_engines import assert_same
@@ -139,3 +141,22 @@ def test_renewals_promises_and_causes_are_the_same_on_spark(tmp_path: Path, spar
         )
         assert_same(one.rows(exact=True), other.rows(exact=True))
         assert {row["segment"]["cause"] for row in one.rows() if row["metric"] == "mrr_expansion"} == {"seats"}
+
+
+@pytest.mark.parametrize("passed_on", [False, True])
+def test_asked_of_a_share_of_the_customers_at_a_time_renewals_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passed_on: bool
+) -> None:
+    facts = company()
+    if passed_on:  # both customers must be looked at together
+        facts.state("2025-02-20", customer="another", subscription="c0-subscription", interval="year", amount_minor=1)
+        facts.state("2025-01-20", customer="c0", subscription="c0-subscription", interval="year", amount_minor=1)
+    asked: dict[str, Any] = {"since": "2025-01", "until": "2025-04", "known_on": "2025-04-20"}
+    with open_workspace(tmp_path / "shop", facts) as shop:
+        for more in ({}, {"currency": "USD"}, {"by": "plan_id"}, {"by": "tenure"}):
+            whole = shop.renewals(**asked, **more).rows()
+            monkeypatch.setattr("tenure.measure.shares.ROWS", 4)
+            several = shares(shop.facts(known_on="2025-04-20"))
+            assert len(several) == (1 if passed_on else 5)
+            assert_same(shop.renewals(**asked, **more).rows(), whole)
+            monkeypatch.undo()

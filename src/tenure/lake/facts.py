@@ -34,6 +34,7 @@ class Facts:
     known_before: datetime
     timezone: ZoneInfo
     among: str | None = None  # a relation in the engine with the customer_ids to look at; None: everybody
+    share: tuple[int, int] | None = None  # the i-th of n shares of the customers (DuckDB only); None: everybody
     loaded_before: datetime | None = None  # only rows that were in the lake before this instant; None: all of them
     grain: str = "customer"  # who is one: each customer, or an `account`, a parent with all its children
     _snapshots: dict[str, Snapshot] = field(default_factory=dict)
@@ -303,11 +304,12 @@ class Facts:
     def counted(self, st: Statement, relation: str, columns: Iterable[str], step: str) -> str:
         """A step: `relation` with customer_id replaced by who counts as one, and test customers left out.
 
-        That is the customer merged into; by account the parent above it. Of those in `among`, if that is set.
+        That is the customer merged into; by account the parent above it. Of those in `among` and of the `share`, if
+        that is set.
         """
         merged, left_out = self.people(st)
         accounts = self.accounts(st)
-        if merged is None and left_out is None and accounts is None and self.among is None:
+        if merged is None and left_out is None and accounts is None and self.among is None and self.share is None:
             return relation
         if step in st:
             return step
@@ -321,11 +323,18 @@ class Facts:
             sql += f" LEFT JOIN {accounts} AS p ON p.customer_id = {one}"
         if self.among:
             sql += f" JOIN {self.among} AS a ON a.customer_id = {who}"
+        conditions = []
         if left_out:
             sql += f" LEFT JOIN {left_out} AS t ON t.customer_id = {one}"
-            sql += " WHERE t.customer_id IS NULL"
+            conditions.append("t.customer_id IS NULL")
+        if self.share:
+            conditions.append(f"hash({who}) % {self.share[1]} = {self.share[0]}")
+        if conditions:
+            sql += f" WHERE {' AND '.join(conditions)}"
         says = "merged customers are one, test customers are left out"
-        return st.step(step, sql, says=says if accounts is None else f"{says}, children are their parent")
+        says = says if accounts is None else f"{says}, children are their parent"
+        # Of a share little is kept of much that is read: it is read once.
+        return st.step(step, sql, keep=self.share is not None, says=says)
 
 
 BITEMPORAL_NAMES = tuple(column.name for column in BITEMPORAL)

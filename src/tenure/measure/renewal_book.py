@@ -25,11 +25,13 @@ from tenure.measure.item_days import owes
 from tenure.measure.movements import calendar, movements
 from tenure.measure.renewals import LENGTHS, OUTCOMES, followed, horizon_day, outcomes
 from tenure.measure.segments import SEPARATOR, Segment, members
+from tenure.measure.shares import shares
 
 if TYPE_CHECKING:
     from tenure.measure.gathering import Gathered
 
 Key = tuple[int, str, str | None]
+_KEYS = ("win", "seg", "outcome", "currency", "renewed_currency", "day")
 MONTHS = 12  # ARR is so many times MRR
 
 
@@ -126,11 +128,10 @@ class RenewalBook:
             made.fixed = horizon_day(self.facts) - 1
         return made
 
-    def _look(self) -> tuple[Statement, str]:
+    def _look(self, facts: Facts) -> tuple[Statement, str]:
         """A statement with the renewals in their periods and segments: the step `renewals_placed`, with win and seg."""
-        facts, segment, definition = self.facts, self.segment, followed(self.definition)
+        segment, definition = self.segment, followed(self.definition)
         d = facts.engine.dialect
-        owes(facts)
         st = facts.statement()
         found = states.shape(facts, definition)
         item_seg = None
@@ -165,8 +166,25 @@ class RenewalBook:
     @cached_property
     def sums(self) -> list[dict[str, Any]]:
         """Renewals counted: by period, segment, outcome, currencies and, where rates are needed, by due day."""
-        st, placed = self._look()
-        d = self.facts.engine.dialect
+        # Who is in a segment may depend on other customers: then all are looked at together.
+        alone = self.segment is None or not self.segment.of_customer
+        owes(self.facts)
+        several = shares(self.facts) if alone else [self.facts]
+        if len(several) == 1:
+            return self._summed(self.facts)
+        together: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for share in several:
+            for row in self._summed(share):
+                key = tuple(row[name] for name in _KEYS)
+                held = together.setdefault(key, row)
+                if held is not row:
+                    held.update({name: held[name] + value for name, value in row.items() if name not in _KEYS})
+        return list(together.values())
+
+    def _summed(self, facts: Facts) -> list[dict[str, Any]]:
+        """`sums` of one look at the facts."""
+        st, placed = self._look(facts)
+        d = facts.engine.dialect
         day = "due_day" if self.currency is not None else "CAST(NULL AS BIGINT)"
         keys = "win, seg, outcome, currency, renewed_currency" + (", due_day" if self.currency is not None else "")
         same = "coalesce(renewed_currency, currency) = currency"
@@ -185,7 +203,8 @@ class RenewalBook:
     @cached_property
     def each(self) -> list[dict[str, Any]]:
         """Every renewal as a row: win, seg and the columns of renewals.outcomes, by due day and customer."""
-        st, placed = self._look()
+        owes(self.facts)
+        st, placed = self._look(self.facts)
         return self._rows(st, f"SELECT * FROM {placed} ORDER BY due_day, customer_id, subscription_id, item_id")
 
     @property
