@@ -84,6 +84,7 @@ def test_why_a_number_is_missing_is_told_in_the_readers_language() -> None:
         "ไม่มีอัตราแลกเปลี่ยนของ THB ณ หรือก่อนวันที่ 2026-01-31"
     )
     assert said("3 of 12 left for an unknown reason") == "3 จาก 12 รายเลิกใช้โดยไม่ทราบสาเหตุ"
+    assert said("2 of 6 not decided yet") == "2 จาก 6 รายการที่ครบกำหนดต่ออายุยังไม่ทราบผล"
     assert said("the dog ate it; nobody pays") == "the dog ate it; ไม่มีผู้จ่ายเงิน"
     assert teller("en").missing("nobody pays") == "nobody pays"
 

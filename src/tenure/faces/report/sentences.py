@@ -107,6 +107,7 @@ def report_language(code: str) -> Language:
 # Reasons that name something; what to do about it stands where it can be done, in the terminal.
 _NO_RATE = re.compile(r"no exchange rate for (\w+) on or before ([\d-]+)")
 _UNKNOWN_HOW = re.compile(r"([\d,]+) of ([\d,]+) left for an unknown reason")
+_UNDECIDED = re.compile(r"([\d,]+) of ([\d,]+) not decided yet")
 _ADVICE = re.compile(r"load some with `tenure load \w+`")
 
 
@@ -153,6 +154,8 @@ class Teller:
                 told.append(self.language.words("missing.rate", currency=found[1], day=found[2]))
             elif found := _UNKNOWN_HOW.fullmatch(part):
                 told.append(self.language.words("missing.unknown_how", unknown=found[1], left=found[2]))
+            elif found := _UNDECIDED.fullmatch(part):
+                told.append(self.language.words("missing.undecided", open=found[1], due=found[2]))
             elif not _ADVICE.fullmatch(part):
                 told.append(part)
         return "; ".join(told)
