@@ -10,6 +10,7 @@
     movements_by_cause              why MRR grew or shrank
     change_by_cause                 why those who stayed pay more or less
     churn_by_tenth, differences, shares   what goes with leaving; of all that was lost, how much by which cause
+    hazard_with_spikes, around_a_change   when in their life they leave; what followed a change
     value_beside_cost               what a newcomer is worth, beside what winning one costs
     rate_over_time                  one rate with its interval and its target
     left_its_range                  numbers on their usual range
@@ -40,6 +41,8 @@ _WHERE = {
     "churn_by_segment": "segments",
     "churn_by_tenth": "explaining",
     "differences": "explaining",
+    "hazard_with_spikes": "journeys",
+    "around_a_change": "journeys",
     "shares": "explaining",
     "cost_of_churn": "costs",
     "coverage_timeline": "coverage",
@@ -65,6 +68,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "around_a_change",
     "backtest",
     "calibration",
     "change_by_cause",
@@ -76,6 +80,7 @@ __all__ = [
     "customers_by_period",
     "differences",
     "hazard",
+    "hazard_with_spikes",
     "layer_cake",
     "leavers_reached",
     "left_its_range",
@@ -104,6 +109,7 @@ if TYPE_CHECKING:
     from tenure.charts.costs import cost_of_churn
     from tenure.charts.coverage import coverage_timeline
     from tenure.charts.explaining import churn_by_tenth, differences, shares
+    from tenure.charts.journeys import around_a_change, hazard_with_spikes
     from tenure.charts.lifetimes import hazard, survival
     from tenure.charts.picture import png, save, svg
     from tenure.charts.purchases import retention_curve, seen_and_expected

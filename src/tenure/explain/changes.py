@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tenure.errors import BadPeriod
+from tenure.errors import BadPeriod, UnknownName
 from tenure.explain.evidence import CAUSE_OF, terms
 from tenure.explain.findings import Finding, Strength, in_family
 from tenure.explain.months import Months
@@ -62,19 +62,22 @@ SETTLES = "announcing the next such change to a part of the customers first, cho
 @dataclass(frozen=True, slots=True)
 class Month:
     """One month around the announcement: customer-weeks and decisions of those touched, and those expected had they left
-    like the others."""
+    like the others; difference: of the shares who decide in a month, with a 95 % interval. Nothing where nobody stands
+    beside them."""
 
     change_id: str
     month: int
     weeks: int
     left: int
     expected: float | None
+    difference: Estimate = NO_ESTIMATE
 
     def as_json(self) -> dict[str, Any]:
         """The month as plain values."""
         return {
             "change_id": self.change_id, "month": self.month, "customer_weeks": self.weeks, "left": self.left,
-            "expected": self.expected,
+            "expected": self.expected, "difference": self.difference.value, "low": self.difference.low,
+            "high": self.difference.high,
         }  # fmt: skip
 
 
@@ -93,6 +96,12 @@ class Studied:
         """Whether the changes that speak for a cause passed their checks; None where none could be checked."""
         told = [one.more["passed"] for one in self.findings if one.cause == cause and one.more["passed"] is not None]
         return all(told) if told else None
+
+    def path(self, change: str) -> list[Month]:
+        """One change, month by month. Raises UnknownName for one that was not studied."""
+        if change not in {one.name for one in self.findings}:
+            raise UnknownName.of("change", change, [one.name for one in self.findings])
+        return [month for month in self.paths if month.change_id == change]
 
     def chart(self, language: str = "en") -> Any:
         """A picture: the extra leaving after each change, those that stand first."""
@@ -365,9 +374,12 @@ def _study(
     months = [m for m in range(-BEFORE, AFTER) if c.n1[m + BEFORE].sum() > 0]
     path = []
     for m in months:
-        surplus, _, _ = _surplus(c, slice(m + BEFORE, m + BEFORE + 1))
-        left = int(c.d1[m + BEFORE].sum())
-        path.append(Month(name, m, int(c.n1[m + BEFORE].sum()), left, left - surplus if others else None))
+        surplus, variance, weeks = _surplus(c, slice(m + BEFORE, m + BEFORE + 1))
+        left, shift = int(c.d1[m + BEFORE].sum()), NO_ESTIMATE
+        if weeks and variance > 0:
+            reach = normal_quantile(0.95) * variance**0.5
+            shift = Estimate(*(AS_MONTH * end / weeks for end in (surplus, surplus - reach, surplus + reach)))
+        path.append(Month(name, m, int(c.n1[m + BEFORE].sum()), left, left - surplus if others else None, shift))
     if not others:
         return _before_and_after(c, cause, name, en, th, people, more, path)
     more["beside"] = "the same plan" if len(keys) == 3 else "other plans"

@@ -93,7 +93,11 @@ class Months:
         ]
         if not begun:
             raise BadPeriod(f"no month begins from {first} up to {after} that is known; ask for a longer stretch")
-        losses = decisions(facts, definition)
+        # Every method asks for the same losses: one look at the lake works them out once.
+        key = ("decisions", definition)
+        if key not in facts.memory:
+            facts.memory[key] = decisions(facts, definition)
+        losses: pa.Table = facts.memory[key]
         lag = timedelta(0)
         if clock == "lost":
             lead = 0
@@ -122,7 +126,7 @@ class Months:
             for i, month in enumerate(self.cuts)
         ]
         cuts = st.step("cuts", d.values(rows, ("cut", "at_us", "opens_us", "closes_us")), says="the months' beginnings")
-        item = self._items(st)
+        item = self.items(st)
         first = st.step(
             "first_payments",
             f"SELECT customer_id, min(begins_us) AS first_us FROM {item} WHERE (mrr > 0 OR coalesce(is_metered, FALSE)) "
@@ -176,8 +180,10 @@ class Months:
             says="live customers at each month's beginning, and whether they left in the month after",
         )
 
-    def _items(self, st: Statement) -> str:
-        """The step of live items' states: from when to when each stands."""
+    def items(self, st: Statement) -> str:
+        """The step `live_items`, of live items' states: from when to when each stands."""
+        if "live_items" in st:
+            return "live_items"
         facts = self.facts
         definition = replace(self.definition, source="states", churn_at="end", follows="customer")
         if not states.tables(facts):

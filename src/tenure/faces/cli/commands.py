@@ -894,6 +894,7 @@ from tenure.faces.cli import (  # noqa: E402
     closing,  # noqa: F401
     covering,  # noqa: F401
     investing,  # noqa: F401
+    journeys,  # noqa: F401
     predicting,  # noqa: F401
     renewing,  # noqa: F401
     stating,  # noqa: F401
