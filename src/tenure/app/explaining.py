@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # `reasons` the taxonomy, `assumptions` margin and discount rate.
 METHODS: dict[str, tuple[str, str, frozenset[str]]] = {
     "behaviour": ("behaviour", "behaviour", frozenset()),
+    "engagement": ("engagement", "engagement", frozenset()),
     "journey": ("journey", "journey", frozenset()),
     "segments": ("segments", "segments", frozenset()),
     "verdict": ("verdict", "verdict", frozenset({"money"})),

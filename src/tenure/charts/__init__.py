@@ -10,6 +10,7 @@
     movements_by_cause              why MRR grew or shrank
     change_by_cause                 why those who stayed pay more or less
     churn_by_tenth, differences, shares   what goes with leaving; of all that was lost, how much by which cause
+    signs                           who showed a sign before leaving, and who showed it and stayed
     hazard_with_spikes, around_a_change   when in their life they leave; what followed a change
     value_beside_cost               what a newcomer is worth, beside what winning one costs
     rate_over_time                  one rate with its interval and its target
@@ -44,6 +45,7 @@ _WHERE = {
     "hazard_with_spikes": "journeys",
     "around_a_change": "journeys",
     "shares": "explaining",
+    "signs": "rhythms",
     "cost_of_churn": "costs",
     "coverage_timeline": "coverage",
     "rate_over_time": "revenue",
@@ -97,6 +99,7 @@ __all__ = [
     "save",
     "seen_and_expected",
     "shares",
+    "signs",
     "survival",
     "svg",
     "value_beside_cost",
@@ -115,6 +118,7 @@ if TYPE_CHECKING:
     from tenure.charts.purchases import retention_curve, seen_and_expected
     from tenure.charts.renewals import change_by_cause, movements_by_cause, renewals_by_period
     from tenure.charts.revenue import customers_by_period, rate_over_time, revenue_by_period
+    from tenure.charts.rhythms import signs
     from tenure.charts.risks import backtest, calibration, leavers_reached, risk_list
     from tenure.charts.roll_forward import movements, waterfall
     from tenure.charts.segments import churn_by_segment

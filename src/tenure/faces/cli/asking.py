@@ -31,6 +31,7 @@ from tenure.faces.cli.why import (
 )
 
 if TYPE_CHECKING:
+    from tenure.explain.engagement import Engagement
     from tenure.explain.findings import Finding
     from tenure.explain.segments import Segments
     from tenure.explain.support import Support
@@ -257,5 +258,91 @@ def _support_text(found: Support) -> str:
     if found.topics:
         columns = [Column("topic", cut=True), Column("tickets", right=True), Column("unhappy", right=True)]
         blocks.append(table(columns, [[one.name, f"{one.tickets:,}", f"{one.negative:,}"] for one in found.topics]))
+    blocks.append(findings_table(found.findings, "customers who", "points"))
+    return "\n".join(blocks)
+
+
+@why.command()
+def engagement(
+    context: typer.Context,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    lead: LeadOption = 7,
+    customers: CustomersOption = None,
+    profile: ProfileOption = None,
+    known_on: KnownOnOption = None,
+    engine: EngineOption = None,
+    chart: ChartOption = None,
+    language: LanguageOption = "en",
+    format: FormatOption = Format.table,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """When their own rhythm broke. Silence, falling use, fewer features, champion left; message fatigue and neglect.
+
+    How many of those who left later showed each sign, how long before, and how many who stayed did (false alarms).
+    --customers any lists whose rhythm is broken as the last month begins.
+    """
+    period = asked(since, until)
+    drawn(chart)
+    shop = _shop(context, workspace)
+    from tenure.faces.cli import progress
+
+    with progress.shown("comparing"):
+        found: Engagement = shop.why(
+            "engagement", **period, lead=lead, profile=profile, known_on=known_on, engine=engine
+        )
+    draw(found, chart, language)
+    if customers is not None:
+        _tell_broken(found, customers, format)
+        return
+    rows = [{"section": "sign", **one.as_json()} for one in found.signs]
+    rows += [{"section": "finding", **one.as_json()} for one in found.findings]
+    missing = [f"{name}: {why}." for name, why in found.missing.items()]
+    withheld = [f"{one.name}: {one.reason}." for one in found.findings if one.reason]
+    told = remarks(shop, known_on, profile, [ASSOCIATION, *withheld, *missing, *found.notes])
+    tell(keys_of(rows) or ("section",), rows, format, _engagement_text(found), told)
+
+
+def _tell_broken(found: Engagement, name: str, format: Format) -> None:
+    """Prints the customers of a sign, with their rhythm and the day on which it broke."""
+    from tenure.errors import UnknownName
+    from tenure.explain.engagement import ANY
+    from tenure.faces.cli.layout import Column, table
+
+    of = {one.name: one.who for one in found.findings}
+    if name != ANY and name not in of:
+        raise UnknownName.of("finding", name, [ANY, *of])
+    listed = found.broken() if name == ANY else of[name]()  # type: ignore[misc]
+    rows = listed.to_pylist()
+    columns = [Column("customer"), Column("broke"), Column("usual gap", right=True), Column("last active")]
+    columns.append(Column("signs", cut=True))
+    lines = []
+    for row in rows:
+        gap = "" if row["typical_gap_days"] is None else f"{row['typical_gap_days']:,.1f} days"
+        lines.append([row["customer_id"], _day(row["broke_on"]), gap, _day(row["last_active_on"]), row["signs"]])
+    tell(listed.column_names, rows, format, table(columns, lines) if rows else "Nobody, as the last month began.\n")
+
+
+def _day(day: Any) -> str:
+    return "" if day is None else str(day)
+
+
+def _engagement_text(found: Engagement) -> str:
+    from tenure.explain.engagement import title
+    from tenure.faces.cli.layout import Column, table
+
+    standing = [one for one in found.findings if one.cause is not None]
+    blocks = [headline(standing, NOTHING) + "\n"]
+    if found.signs:
+        columns = [Column("as a month began", cut=True), Column("left later", right=True), Column("stayed", right=True)]
+        columns += [Column("more", right=True), Column("95 % interval", right=True), Column("days before", right=True)]
+        lines = []
+        for one in found.signs:
+            low, high = (shown(end, "points") for end in (one.difference.low, one.difference.high))
+            early = "" if one.lead_days is None else "{1:,} ({0:,} to {2:,})".format(*one.lead_days)
+            shares = [shown(one.caught.value, "share"), shown(one.false_alarms.value, "share")]
+            between = f"{low} to {high}" if one.difference.low is not None else ""
+            lines.append([title(one.name), *shares, shown(one.difference.value, "points"), between, early])
+        blocks.append(table(columns, lines))
     blocks.append(findings_table(found.findings, "customers who", "points"))
     return "\n".join(blocks)
