@@ -13,15 +13,17 @@ from tenure.kernel.time import whole_days
 
 if TYPE_CHECKING:
     from tenure.app.workspace import Workspace
+    from tenure.explain.rivals import Known
     from tenure.lake.facts import Facts
     from tenure.measure.definition import Definition
     from tenure.text import Taxonomy
 
 # The ways of asking: the command behind `tenure why`, and the module and function of tenure.explain that answer. A
 # function is called as function(facts, definition, first, after, **options); `money` says that it takes a currency,
-# `reasons` the taxonomy, `assumptions` margin and discount rate.
+# `reasons` the taxonomy, `rivals` how rivals are spelled, `assumptions` margin and discount rate.
 METHODS: dict[str, tuple[str, str, frozenset[str]]] = {
     "behaviour": ("behaviour", "behaviour", frozenset()),
+    "competition": ("competition", "competition", frozenset({"money", "reasons", "rivals"})),
     "engagement": ("engagement", "engagement", frozenset()),
     "journey": ("journey", "journey", frozenset()),
     "segments": ("segments", "segments", frozenset()),
@@ -76,6 +78,17 @@ def taxonomy(shop: Workspace) -> Taxonomy | None:
     return Taxonomy.load(path)
 
 
+RIVALS = "rivals.toml"
+
+
+def rivals(shop: Workspace) -> dict[str, Known]:
+    """How rivals are spelled, as the workspace's own rivals.toml in its folder tells; empty without one."""
+    from tenure.explain.rivals import load
+
+    path = shop.folder / RIVALS
+    return load(path) if path.exists() else {}
+
+
 def why(shop: Workspace, method: str, question: Asked, **options: Any) -> Any:
     """What a method answers, on one look at the lake; see METHODS. Raises UnknownName for a method that is none."""
     if method not in METHODS:
@@ -86,6 +99,8 @@ def why(shop: Workspace, method: str, question: Asked, **options: Any) -> Any:
         options["currency"] = question.currency
     if "reasons" in takes:
         options.setdefault("taxonomy", taxonomy(shop))
+    if "rivals" in takes:
+        options.setdefault("rivals", rivals(shop))
     if "assumptions" in takes:
         options["assumed"] = shop.assumptions
 

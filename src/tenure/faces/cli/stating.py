@@ -29,6 +29,7 @@ from tenure.faces.cli.why import (
 )
 
 if TYPE_CHECKING:
+    from tenure.explain.competition import Competition
     from tenure.explain.leavers import Leaver
     from tenure.explain.stated import Stated
     from tenure.explain.surveys import Score, Surveys
@@ -213,3 +214,124 @@ def _people_table(rows: Sequence[dict[str, Any]], tz: ZoneInfo) -> str:
     ]  # fmt: skip
     more = f"... and {len(rows) - _SHOWN:,} more: --format csv lists them all\n" if len(rows) > _SHOWN else ""
     return table(columns, lines) + more
+
+
+NAMED = (
+    "Of those who left by choice, each answer standing for those of the same plan and tenure who gave none. Somebody "
+    "may name two rivals. That he names one is what he says, not proof that it drew him away."
+)
+
+
+@why.command()
+def competition(
+    context: typer.Context,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    customers: Annotated[
+        str | None,
+        typer.Option("--customers", metavar="RIVAL", help="List who named this rival when leaving, instead."),
+    ] = None,
+    currency: CurrencyOption = None,
+    profile: ProfileOption = None,
+    known_on: KnownOnOption = None,
+    engine: EngineOption = None,
+    chart: ChartOption = None,
+    language: LanguageOption = "en",
+    format: FormatOption = Format.table,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Who they leave for. Rivals named at exit, in tickets and in reviews, and what they ask beside us.
+
+    rivals.toml in the workspace's folder tells how rivals are spelled, in English and Thai.
+    """
+    period = asked(since, until)
+    drawn(chart)
+    shop = _shop(context, workspace)
+    from tenure.explain.competition import rows_of
+    from tenure.faces.cli import progress
+
+    with progress.shown("reading"):
+        found: Competition = shop.why(
+            "competition", **period, currency=currency, profile=profile, known_on=known_on, engine=engine
+        )
+    draw(found, chart, language)
+    if customers is not None:
+        _tell_naming(found, customers, format, ZoneInfo(shop.settings.timezone))
+        return
+    rows = rows_of(found)
+    told = remarks(shop, known_on, profile, [NAMED, *found.notes])
+    tell(keys_of(rows) or ("section",), rows, format, _competition_text(found), told)
+
+
+def _competition_text(found: Competition) -> str:
+    from tenure.explain.leavers import money
+    from tenure.faces.cli.layout import Column, table, wrapped
+    from tenure.faces.cli.numbers import number
+
+    named = [one for one in found.rivals if one.said]
+    lead = f"{len(found.left.people):,} left; of {found.by_choice:,} by choice {found.spoke:,} said why."
+    if named:
+        first = named[0]
+        between = f"{100 * (first.share.low or 0):.0f} to {100 * (first.share.high or 0):.0f} %"
+        lead += f" Most name {first.name}: {100 * (first.share.value or 0):.0f} % ({between})."
+    else:
+        lead += " Nobody named a rival."
+    blocks = [wrapped(lead) + "\n"]
+    if found.rivals:
+        columns = [Column("rival", cut=True), Column("said", right=True), Column("of customers", right=True)]
+        columns += [Column("95 % interval", right=True), Column("of lost MRR", right=True)]
+        columns += [Column("MRR of those", right=True), Column("tickets", right=True), Column("reviews", right=True)]
+        lines = []
+        for one in found.rivals:
+            mrr = money(one.mrr_said, found.left.currency)
+            paid = "" if mrr is None else number(mrr, "money", found.left.currency)
+            between = _between(one.share.low, one.share.high)
+            shares = [_percent(one.share.value), between, _percent(one.mrr_share.value)]
+            lines.append([one.name, f"{one.said:,}", *shares, paid, f"{one.tickets:,}", f"{one.reviews:,}"])
+        blocks.append(table(columns, lines))
+    moved = [one for one in found.rivals if one.trend_p is not None and one.trend_p <= 0.05]
+    if moved:
+        told = ", ".join(f"{one.name} is named {'more' if one.rises else 'less'} often" for one in moved)
+        blocks.append(wrapped(f"From month to month, more than noise: {told}.") + "\n")
+    if found.offers:
+        columns = [Column("offer", cut=True), Column("per"), Column("first", right=True), Column("least", right=True)]
+        columns += [Column("on"), Column("latest", right=True), Column("not used with us", cut=True)]
+        lines = []
+        for offer in found.offers:
+            first_, least, latest = (
+                "" if each is None else number(each, "money", offer.currency)
+                for each in (offer.first, offer.least, offer.latest)
+            )
+            lacking = "" if offer.lacking is None else ", ".join(offer.lacking)
+            lines.append([offer.product, offer.interval or "", first_, least, str(offer.least_on), latest, lacking])
+        blocks.append(table(columns, lines))
+    beside = {offer.currency for offer in found.offers}
+    plans = [one for one in found.plans if one.currency in beside] or found.plans
+    if plans:
+        columns = [Column("our plan", cut=True), Column("per"), Column("usual price of one", right=True)]
+        columns.append(Column("customers", right=True))
+        lines = [
+            [one.plan, one.interval, number(one.price, "money", one.currency), f"{one.customers:,}"] for one in plans
+        ]
+        blocks.append(table(columns, lines))
+    return "\n".join(blocks)
+
+
+def _tell_naming(found: Competition, rival: str, format: Format, tz: ZoneInfo) -> None:
+    """Prints who named a rival when leaving, where and in which words."""
+    from tenure.errors import UnknownName
+    from tenure.explain.leavers import money
+
+    if rival not in {one.name for one in found.rivals}:
+        raise UnknownName.of("rival", rival, [one.name for one in found.rivals])
+    rows = [
+        {
+            "customer_id": one.leaver.customer_id, "name": one.leaver.name, "left_at": one.leaver.left_at,
+            "mrr": money(one.leaver.mrr, one.leaver.currency), "currency": one.leaver.currency, "by": one.where,
+            "said": one.words, "rivals": "; ".join(one.rivals),
+        }
+        for one in found.namings
+        if rival in one.rivals
+    ]  # fmt: skip
+    keys = ("customer_id", "name", "left_at", "mrr", "currency", "by", "said", "rivals")
+    tell(keys, rows, format, _people_table(rows, tz) if rows else "Nobody named it when leaving.\n")
