@@ -180,7 +180,7 @@ def test_cohorts_and_lifetimes_are_equal_on_both_engines(shop: tenure.Workspace,
 
 
 def test_what_churn_costs_is_equal_on_both_engines(shop: tenure.Workspace, engines: tuple[str, str]) -> None:
-    one, other = (shop.cost(since="2026-02", until="2026-03", currency="USD", engine=engine) for engine in engines)
+    one, other = (shop.cost(since="2026-03", currency="USD", engine=engine) for engine in engines)
     assert_same(one.rows(), other.rows())
     assert one.customers().to_pylist() == other.customers().to_pylist()
     assert {row["section"] for row in one.rows() if row["value"]} >= {"lost", "replacing", "at_risk", "protected"}

@@ -76,7 +76,7 @@ def differences(answer: Any) -> list[str]:
 
 
 @settings(
-    max_examples=15 if ON_CI else 4,
+    max_examples=8 if ON_CI else 4,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
