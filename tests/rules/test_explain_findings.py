@@ -26,9 +26,9 @@ def test_a_method_without_a_part_of_the_family_is_refused_with_the_nearest() -> 
 
 
 def test_a_p_value_is_corrected_for_all_others_and_for_the_methods_part() -> None:
-    # Holm: 0.001 x 3, 0.01 x 2, 0.5 x 1; then each by the third that segments have: times three.
+    # Holm: 0.001 x 3, 0.01 x 2, 0.5 x 1; then each by the sixth that the method has: times six.
     found = in_family("segments", [one(0.01), one(0.001), one(None), one(0.5)])
-    assert [one.adjusted_p for one in found] == pytest.approx([0.06, 0.009, None, 1.0])
+    assert [one.adjusted_p for one in found] == pytest.approx([0.12, 0.018, None, 1.0])
     assert [one.stands for one in found] == [False, True, False, False]
 
 

@@ -137,43 +137,53 @@ class Excess:
         return {name: part / h for name, part in found.items()}
 
 
-def fitted(cells: Cells, causes: Mapping[str, Sequence[int]], level: float = 0.05) -> Excess:
+def fitted(
+    cells: Cells,
+    causes: Mapping[str, Sequence[int]],
+    level: float = 0.05,
+    *,
+    segments: Mapping[str, Sequence[int]] | None = None,
+    shares: tuple[float, float] = (1.0, 1.0),
+) -> Excess:
     """Admits those causes that are there by more than chance, at the family-wise `level`, and fits the hazard with them.
 
-    causes: columns of the evidence by cause. Raises CannotFit where fewer than 20 left.
+    causes: columns of the evidence by cause; segments: the same of kinds of customers, which are a family of their own;
+    shares: the parts of the level that the two may spend. adjusted_p is compared with `level`. Raises CannotFit where
+    fewer than 20 left.
     """
     if cells.left.sum() < 20:
         raise CannotFit(
             f"{cells.left.sum():.0f} left by choice; it takes 20 to say anything of why. Ask for a longer period"
         )
     used = cells.evidence != 0
-    waiting = {name: list(columns) for name, columns in causes.items() if used[:, list(columns)].any()}
+    every = {**causes, **(segments or {})}
+    family = {name: 0 if name in causes else 1 for name in every}
+    waiting = {name: list(columns) for name, columns in every.items() if used[:, list(columns)].any()}
     inside: dict[str, list[int]] = {}
     tried: dict[str, Admitted] = {}
     theta, covariance = _fit(cells, [])
     nearness = theta[list(cells.nearness)]
     cells = cells.weighed(nearness)
-    floor = 0.0
+    floor = [0.0, 0.0]
     while waiting:
         test = _Score(cells, theta, covariance, [column for held in inside.values() for column in held])
         tests = {name: test(columns) for name, columns in waiting.items()}
-        best = min(tests, key=lambda name: (tests[name][0], name))
+        left = [sum(family[name] == one for name in waiting) for one in (0, 1)]
         for name, (p, slope, error) in tests.items():
-            holm = min(1.0, max(floor, p * len(waiting)))
+            mine = family[name]
+            holm = min(1.0, max(floor[mine], p * left[mine] / shares[mine]))
             tried[name] = Admitted(name, p, holm, False, slope, error)
+        best = min(tests, key=lambda name: (tried[name].adjusted_p, tests[name][0], name))
         if tried[best].adjusted_p > level:
             break
-        floor = tried[best].adjusted_p
-        p, slope, error = tests[best]
-        tried[best] = Admitted(best, p, floor, True, slope, error)
+        floor[family[best]] = tried[best].adjusted_p
+        tried[best] = replace(tried[best], stands=True)
         inside[best] = waiting.pop(best)
         theta, covariance = _fit(cells, [column for columns in inside.values() for column in columns])
-    for name in causes:
+    for name in every:
         tried.setdefault(name, Admitted(name, 1.0, 1.0, False, 0.0, 0.0))
     terms = int(cells.term.max()) if len(cells.term) else 0
-    return Excess(
-        inside, tuple(tried[name] for name in causes), theta, covariance, cells.base.shape[1], terms, nearness
-    )
+    return Excess(inside, tuple(tried[name] for name in every), theta, covariance, cells.base.shape[1], terms, nearness)
 
 
 def _hazard(cells: Cells, theta: Real, columns: Sequence[int]) -> tuple[Real, Real, Real, Real]:

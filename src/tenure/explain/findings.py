@@ -23,14 +23,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FAMILY_LEVEL = 0.05
-# Segments, changes and drivers have a third each; the methods that look for drivers share theirs.
+# Segments, changes and drivers have a third each. Of each third one half is the verdict's, which tests drivers and changes
+# as causes; the other half is that of the methods asked one by one, those that look for drivers sharing theirs.
 SHARES: dict[str, Fraction] = {
-    "segments": Fraction(1, 3),
-    "journey": Fraction(1, 3),
-    "behaviour": Fraction(1, 9),
-    "support": Fraction(1, 9),
-    "engagement": Fraction(1, 18),
-    "surveys": Fraction(1, 18),
+    "verdict causes": Fraction(1, 3),
+    "verdict segments": Fraction(1, 6),
+    "segments": Fraction(1, 6),
+    "journey": Fraction(1, 6),
+    "behaviour": Fraction(1, 18),
+    "support": Fraction(1, 18),
+    "engagement": Fraction(1, 36),
+    "surveys": Fraction(1, 36),
 }
 
 

@@ -10,7 +10,8 @@ leaving each cause carried, not who would have stayed without it: that is `avoid
 event study that passed its own checks can tell, and which need not sum to one.
 
 **What may be said.** A cause has a share if its evidence went with leaving by more than chance explains, all that was
-looked at together having one chance in twenty of a false one (Holm); else it is 0, with an interval that says how much
+looked at, here and by the methods asked one by one, having one chance in twenty of a false one (Holm; the parts are in
+`findings.SHARES`); else it is 0, with an interval that says how much
 could have been missed. Three things are withheld although they stand: messages that the company sent to those who were
 unhappy already, changes whose event study fails, and rivals' prices that nobody who left speaks of. What people say
 counts through an estimated confusion (`saying`), or not at all.
@@ -28,7 +29,7 @@ from tenure.explain.attribution import Fitted, Verdict, attributed
 from tenure.explain.changes import studied
 from tenure.explain.evidence import CHANGED, Counted, evidence
 from tenure.explain.excess import fitted
-from tenure.explain.findings import FAMILY_LEVEL
+from tenure.explain.findings import FAMILY_LEVEL, share_of
 from tenure.explain.leavers import Left, leavers
 from tenure.explain.selection import chosen_by_state
 from tenure.explain.stated import Stated, reader, stated
@@ -74,7 +75,13 @@ def _fitted(
 ) -> Fitted:
     """The hazard with the causes that stand, and what is withheld of them."""
     counted = evidence(facts, definition, first, after)
-    excess = fitted(counted.cells, {**counted.columns, **counted.segments}, FAMILY_LEVEL)
+    excess = fitted(
+        counted.cells,
+        counted.columns,
+        FAMILY_LEVEL,
+        segments=counted.segments,
+        shares=(float(share_of("verdict causes")), float(share_of("verdict segments"))),
+    )
     events = studied(facts, definition, first, after)
     stands = [one.cause for one in excess.tried if one.stands]
     withheld = {}
