@@ -5,8 +5,8 @@
 
 Only windows that were seen to their end are learned from; traits that know the future are left out and named. Treated
 customers count up to their first touch, and customers like them for the rest (see left_alone). The model is
-`DiscreteHazard`: the latest quarter of rows chooses and calibrates it, and where there is too little to learn, the base
-rate by tenure stands and `trained.model.why_` says so.
+`DiscreteHazard`: the latest quarter of rows chooses it, all months put it right, and where there is too little to
+learn, the base rate by tenure stands and `trained.model.why_` says so.
 """
 
 from __future__ import annotations

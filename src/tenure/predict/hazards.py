@@ -9,9 +9,9 @@
 One row per customer and period of tenure in which he was under observation from its start, with what was known then,
 and whether he left within it. So late entries (left truncation) and people still here (right censoring) need no
 assumption: a period not watched has no row. The chance to leave is learned by whichever of LightGBM and a ridge
-logistic regression has the lower log loss on time later than it learned from, and calibrated there; what leavers
-leave by is learned from leavers alone, so causes share the chance and add up to it. Where the data hold too little,
-the base rate by tenure stays, and `why_` says so.
+logistic regression has the lower log loss on time later than it learned from, and put right by all months and the level
+of the latest (calibration_now); what leavers leave by is learned from leavers alone, so causes share the chance and add
+up to it. Where the data hold too little, the base rate by tenure stays, and `why_` says so.
 
 Sources: Cox 1972 (discrete time); Singer & Willett 1993; Tutz & Schmid 2016, ch. 8 (competing risks).
 """
@@ -26,6 +26,7 @@ import numpy as np
 
 from tenure.errors import BadInput, CannotFit
 from tenure.predict.calibration import Calibrator, calibrate
+from tenure.predict.calibration_now import level_now, moved, stretched
 from tenure.predict.encoding import Columns, Encoder, columns
 from tenure.predict.judging import log_losses
 from tenure.predict.learners import Boosted, ByTenure, Learner, Logistic
@@ -42,6 +43,8 @@ FEW = 30
 _FOLDS = 5
 _HELD_OUT = 0.25
 _SURELY = 3
+# From so many rows on, chances are put right by models of halves of the customers instead of three quarters.
+_MANY_ROWS = 10_000
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -158,7 +161,7 @@ class DiscreteHazard:
 
         X: what was known at the start of the period; numbers (NaN: unknown) or traits (text). period: tenure then.
         outcome: '' / None / False stayed; a cause; True left, by what is not known. time: the calendar period of a row
-        (any numbers that rise): the last quarter of rows by time judges, chooses and calibrates. Without it, folds of
+        (any numbers that rise): the last quarter of rows by time judges and chooses. Without it, folds of
         customers do. weight: how much each row counts. customer: who a row is about; his rows stay together.
         """
         told = columns(X, names)
@@ -219,7 +222,7 @@ class DiscreteHazard:
     def _learners(self, direction: Sequence[int]) -> list[Learner]:
         every: dict[str, Learner] = {
             "logistic": Logistic(direction),
-            "boosted": Boosted(direction, self.seed, self.threads),
+            "boosted": Boosted(direction, self.seed, self.threads, trees=self._trees),
         }
         return list(every.values()) if self.learner == "best" else [every[self.learner]]
 
@@ -233,10 +236,11 @@ class DiscreteHazard:
             self._simplest(told, age, y, w, who)
             return
         said: dict[str, Real] = {}
+        self._trees = 0
         judged = np.ones(len(y), dtype=bool) if later is None else later
         self.judged_on_ = "other customers" if later is None else "later time"
         pieces = [fold == each for each in range(_FOLDS)] if later is None else [later]
-        kept: dict[str, tuple[Encoder, Learner]] = {}
+        made: dict[str, Learner] = {}
         for piece in pieces:
             rest = ~piece
             encoder = Encoder()
@@ -245,7 +249,7 @@ class DiscreteHazard:
             for learner in [ByTenure(), *self._learners(self._direction(encoder))]:
                 learner.fit(x, age[rest], y[rest], w[rest], who[rest])
                 said.setdefault(learner.kind, np.full(len(y), np.nan))[piece] = learner.odds(ahead, age[piece])
-                kept[learner.kind] = (encoder, learner)
+                made[learner.kind] = learner
         chances = {kind: 1 / (1 + np.exp(-odds[judged])) for kind, odds in said.items()}
         put_right = {kind: calibrate(y[judged], p, w[judged], self.seed) for kind, p in chances.items()}
         parts = {kind: log_losses(y[judged], p) for kind, p in chances.items()}
@@ -265,14 +269,42 @@ class DiscreteHazard:
             )
             best = ByTenure.kind
         self.chosen_, self.calibrator_ = best, put_right[best]
-        if later is not None:
-            # Learned from earlier time and put right on later time, which is nearest to what comes next.
-            self.encoder_, self.model_ = kept[best]
-            return
+        judged_one = made[best]
+        self._trees = judged_one.trees_ if isinstance(judged_one, Boosted) else 0
+        if later is not None and time is not None:
+            self._put_right_over_time(told, age, y, w, who, time, (later, chances[best]))
+        # How chances are put right was learned from customers and time not seen; who leaves, from all there is.
         self.encoder_ = Encoder()
         x = self.encoder_.fit_transform(told, y, fold, w)
+        self.model_ = self._learner().fit(x, age, y, w, who)
+
+    def _learner(self) -> Learner:
+        """A new learner of the chosen kind, for the encoder's columns."""
         every = {each.kind: each for each in [ByTenure(), *self._learners(self._direction(self.encoder_))]}
-        self.model_ = every[best].fit(x, age, y, w, who)
+        return every[self.chosen_]
+
+    def _put_right_over_time(
+        self, told: Columns, age: Real, y: Real, w: Real, who: Whole, time: Real, later: tuple[NDArray[np.bool_], Real]
+    ) -> None:
+        """Chances put right on all months by models of other customers, then as later time says; see calibration_now.
+
+        The last quarter of time alone says too little, and models of the first three quarters may be another time's.
+        """
+        pieces = 4 if len(y) < _MANY_ROWS else 2
+        fold = np.random.default_rng(self.seed).integers(0, pieces, int(who.max()) + 1)[who]
+        said = np.empty(len(y))
+        for each in range(pieces):
+            piece, rest = fold == each, fold != each
+            if not 0 < y[rest].sum() < rest.sum() or not piece.any():
+                return
+            self.encoder_ = Encoder()
+            x = self.encoder_.fit_transform(_rows(told, rest), y[rest], fold[rest], w[rest])
+            learner = self._learner().fit(x, age[rest], y[rest], w[rest], who[rest])
+            said[piece] = learner.odds(self.encoder_.transform(_rows(told, piece)), age[piece])
+        chance = 1 / (1 + np.exp(-said))
+        rows, ahead = later
+        right = stretched(calibrate(y, chance, w, self.seed), y[rows], ahead, w[rows])
+        self.calibrator_ = moved(right, level_now(time, y, right.apply(chance), w))
 
     def _later(self, time: Real, y: Real) -> NDArray[np.bool_] | None:
         """The rows of the last quarter of time, whole periods; None, and why, where that cannot judge."""

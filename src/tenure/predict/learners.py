@@ -185,13 +185,18 @@ def ridge_logistic(design: Real, left: Real, weight: Real, penalty: Real) -> Rea
 
 
 class Boosted:
-    """LightGBM: many small trees, each from the errors of those before, as many as help on customers left aside."""
+    """LightGBM: many small trees, each from the errors of those before, as many as help on customers left aside.
+
+    trees: so many, where that is known already; rounds: at most so many.
+    """
 
     kind = "boosted trees"
 
-    def __init__(self, direction: Sequence[int], seed: int = 0, threads: int = 0, rounds: int = 1500) -> None:
+    def __init__(
+        self, direction: Sequence[int], seed: int = 0, threads: int = 0, rounds: int = 1500, trees: int = 0
+    ) -> None:
         self.direction = tuple(direction)
-        self.seed, self.threads, self.rounds = seed, threads, rounds
+        self.seed, self.threads, self.rounds, self.trees = seed, threads, rounds, trees
 
     def _settings(self, rows: int) -> dict[str, Any]:
         return {
@@ -220,13 +225,14 @@ class Boosted:
         settings = self._settings(len(left))
         if any(self.direction):
             settings |= {"monotone_constraints": [*self.direction, 0], "monotone_constraints_method": "intermediate"}
-        rounds = 100
-        if 0 < left[aside].sum() < aside.sum() and 0 < left[~aside].sum() < (~aside).sum():
+        rounds = self.trees or 100
+        if not self.trees and 0 < left[aside].sum() < aside.sum() and 0 < left[~aside].sum() < (~aside).sum():
             learn = lightgbm.Dataset(whole[~aside], left[~aside], weight=weight[~aside], free_raw_data=True)
             check = lightgbm.Dataset(whole[aside], left[aside], weight=weight[aside], reference=learn)
             stop = lightgbm.early_stopping(50, verbose=False)
             tried = lightgbm.train(settings, learn, self.rounds, valid_sets=[check], callbacks=[stop])
             rounds = max(1, int(tried.best_iteration * 1.1))
+        self.trees_ = rounds
         self.booster_ = lightgbm.train(settings, lightgbm.Dataset(whole, left, weight=weight), rounds)
         return self
 
