@@ -15,6 +15,8 @@ from tenure.app.story import (
     About,
     Ahead,
     Amount,
+    CausePart,
+    Causes,
     Chosen,
     CohortRow,
     Cohorts,
@@ -542,7 +544,19 @@ def subscription_story() -> Story:
         ),
         due=coming_due(),
         costs=costs(),
+        causes=causes(),
     )
+
+
+def causes() -> Causes:
+    """Two causes stand, one is withheld, and most of it nothing explains."""
+    parts = (
+        CausePart("involuntary", 0.25, 0.25, 0.31, 0.2, 0.2, 0.26),
+        CausePart("price", 0.15, 0.08, 0.21, 0.24, 0.12, 0.35, "event study"),
+        CausePart("contact", 0.0, 0.0, 0.07, 0.0, 0.0, 0.08, "adjusted association", "cannot tell: chosen by mood"),
+        CausePart("unknown", 0.6, 0.41, 0.67, 0.56, 0.31, 0.68),
+    )
+    return Causes(Period(month(18).start, month(29).end), 240, parts, "tenure why --from 2024-11 --to 2025-10")
 
 
 def costs() -> Costs:

@@ -137,11 +137,14 @@ def test_the_first_screen_answers_every_question_of_a_subscription_business() ->
 def test_answers_open_to_the_customers_in_them() -> None:
     parsed = Page(page("subscriptions"))
     answers = [one["id"] for one in parsed.all("details") if one.get("class") == "answer"]
-    assert answers == ["why-1", "noise", "leavers", "chosen", "ahead", "due", "costs", "worse", "trust"]
+    assert answers == ["why-1", "noise", "leavers", "chosen", "verdict", "ahead", "due", "costs", "worse", "trust"]
     opened_costs = page("subscriptions").split('id="costs"', 1)[1].split('id="worse"', 1)[0]
     assert "ARR past due that was paid after all" in opened_costs
     assert "tenure cost --from 2025-10" in opened_costs
     assert "Replacing them" not in opened_costs
+    opened_causes = page("subscriptions").split('id="verdict"', 1)[1].split('id="ahead"', 1)[0]
+    assert "tenure why --from 2024-11 --to 2025-10" in opened_causes
+    assert "event study" in opened_causes and "cannot tell" in opened_causes
     leavers = page("subscriptions").split('id="leavers"', 1)[1].split('id="chosen"', 1)[0]
     opened = Page(f"<details {leavers.rsplit('<details', 1)[0]}".replace("<details  class", "<details class"))
     assert "Fjord Fitness" in opened.text
@@ -171,8 +174,9 @@ def test_every_headline_says_its_definition_period_and_interval_on_focus() -> No
 def test_every_picture_is_named_told_in_words_and_opens_to_its_numbers() -> None:
     parsed = Page(page("subscriptions"))
     figures = parsed.all("figure")
-    # Waterfall, causes, movements, layers, renewals, churn over time, 2 heat maps, 2 survivals, hazard, 3 segments.
-    assert len(figures) == 14
+    # Waterfall, causes, movements, layers, renewals, churn over time, 2 heat maps, 2 survivals, hazard, the causes of
+    # leaving, 3 segments.
+    assert len(figures) == 15
     drawn = [one for one in parsed.all("svg") if one.get("role") == "img"]
     assert len(drawn) == 2 * len(figures)
     assert all(one["aria-label"] for one in drawn)

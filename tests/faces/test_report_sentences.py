@@ -11,6 +11,7 @@ import pytest
 from tenure.app.story import (
     Ahead,
     Amount,
+    CausePart,
     Chosen,
     CohortRow,
     Cohorts,
@@ -38,7 +39,7 @@ from tenure.app.story import (
 )
 from tenure.faces.report.pictures import pictures, rate_of_all
 from tenure.faces.report.sentences import Sentence, Teller, report_language, target_state, tone_of
-from tests.faces.made_up_story import about, month, order_story, subscription_story
+from tests.faces.made_up_story import about, causes, month, order_story, subscription_story
 
 OCTOBER, SEPTEMBER = month(29), month(28)
 
@@ -430,6 +431,21 @@ def test_no_sentence_of_a_whole_story_keeps_a_placeholder(language: str) -> None
         for sentence in sentences:
             assert "{" not in str(sentence)
             assert str(sentence) == str(sentence).strip()
+
+
+def test_why_they_left_is_told_by_share_with_the_unknown_as_large_as_it_is() -> None:
+    assert told(teller().verdict(causes())) == (
+        "What carried the leaving of the 240 customers lost (1 Nov 2024 – 31 Oct 2025): Involuntary 25.0% and Price "
+        "15.0%. Nothing explains the other 60.0% (41.0% to 67.0%). A part says how much of the leaving a cause "
+        "carried, not who would have stayed without it."
+    )
+    head, rows = teller().verdict_rows(causes())
+    assert [row[0] for row in rows] == ["Involuntary", "Price", "Contact", "Unknown"]
+    assert rows[1] == ["Price", "15.0%", "8.0% to 21.0%", "24.0%", "12.0% to 35.0%", "event study"]
+    assert rows[2][-1] == "cannot tell" and len(head) == len(rows[0])
+    nothing = replace(causes(), parts=(CausePart("unknown", 1.0, 0.7, 1.0),))
+    assert told(teller().verdict(nothing)).startswith("Nothing that is known of the 240 customers lost")
+    assert teller().verdict_rows(nothing)[1] == [["Unknown", "100.0%", "70.0% to 100.0%", ""]]
 
 
 def test_what_churn_cost_is_told_as_far_as_it_is_known() -> None:

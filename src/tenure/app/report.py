@@ -35,6 +35,8 @@ COHORTS_SHOWN = 18  # monthly rows of a heat map; longer histories are shown by 
 FLOWS = ("new", "reactivation", "resume", "expansion", "contraction", "pause", "churn")
 LOSSES = ("contraction", "pause", "churn")
 RATES = ("customer_churn_rate", "gross_mrr_churn_rate", "net_mrr_churn_rate", "nrr_12m", "grr_12m")
+FEWEST_LEAVERS = 30  # fewer say nothing of why
+_EVIDENCE = ("usage", "tickets", "survey_responses", "interactions", "changes")  # what may have happened before
 _COUNTED = (
     "customers",
     "customers_churned",
@@ -272,6 +274,7 @@ def _subscriptions(scope: _Scope, found: s.Story, span: tuple[date, date], progr
         ahead=_ahead(scope, people),
         due=_due(scope, cells),
         costs=_costs(scope, cells),
+        causes=_causes(scope, cells, progress),
         worse=_worse(scope),
         cohorts=tables,
         survival=survival,
@@ -775,6 +778,33 @@ def _costs(scope: _Scope, cells: _Cells) -> s.Costs | None:
     month = scope.first.strftime("%Y-%m")
     lines = {name: value for name, value in known.items() if not isinstance(value, float)}
     return s.Costs(cells.main, s.Period(scope.first, scope.after), lines, f"tenure cost --from {month}")
+
+
+def _causes(scope: _Scope, cells: _Cells, progress: Progress) -> s.Causes | None:
+    """Why customers left in up to twelve months; None where few did, or no fact tells what happened before."""
+    from tenure.errors import BadPeriod, CannotFit
+    from tenure.explain.verdict import verdict
+
+    months = [month for month in cells.months if add_months(scope.after, -12) <= month < scope.after]
+    counted = [cell.value for month in months if (cell := cells.at("customers_churned", month, None)) and cell.value]
+    if sum(counted) < FEWEST_LEAVERS or not any(scope.facts.has(table) for table in _EVIDENCE):
+        return None
+    progress("why customers leave")
+    first = months[0]
+    try:
+        found = verdict(scope.facts, scope.definition, first, scope.after, currency=scope.currency)
+    except (BadPeriod, CannotFit):
+        return None
+    parts = tuple(
+        s.CausePart(
+            one.cause, one.customers.value, one.customers.low, one.customers.high, one.mrr.value, one.mrr.low,
+            one.mrr.high, "" if one.strength is None else one.strength.words, one.withheld or "",
+        )
+        for one in found.causes
+    )  # fmt: skip
+    last = scope.after - timedelta(days=1)
+    command = f"tenure why --from {first:%Y-%m} --to {last:%Y-%m}"
+    return s.Causes(s.Period(first, scope.after), len(found.left.people), parts, command)
 
 
 def _standing_amount(scope: _Scope, micro: int, currency: str) -> tuple[str, Decimal]:

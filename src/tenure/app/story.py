@@ -299,6 +299,40 @@ class Ahead:
     window_days: int = 90
 
 
+@dataclass(frozen=True)
+class CausePart:
+    """One cause's part in the leaving: a taxonomy code, shares with their 90 % interval, how strong its evidence is.
+
+    mrr      share of the MRR lost; None where money cannot be summed, as are its ends
+    strength experiment, event study, adjusted association, stated, text; "" without evidence
+    withheld why no share is given although something was found, else ""
+    """
+
+    cause: str
+    customers: float | None
+    low: float | None
+    high: float | None
+    mrr: float | None = None
+    mrr_low: float | None = None
+    mrr_high: float | None = None
+    strength: str = ""
+    withheld: str = ""
+
+
+@dataclass(frozen=True)
+class Causes:
+    """Why customers left, all ways of asking taken together (`tenure why`).
+
+    customers how many left in the period, lost and paying
+    parts     every cause in the order of its share, `unknown` last; the shares sum to one
+    """
+
+    period: Period
+    customers: int
+    parts: tuple[CausePart, ...]
+    command: str
+
+
 # The lines of `tenure cost` that the report tells, in its order.
 COST_LINES = (
     "customers_lost", "mrr_lost", "arr_lost", "forgone_value", "replacement_cost", "arr_scheduled", "arr_past_due",
@@ -666,3 +700,4 @@ class Story:
     notes: tuple[Note, ...] = ()
     due: ComingDue | None = None
     costs: Costs | None = None
+    causes: Causes | None = None

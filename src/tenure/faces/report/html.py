@@ -126,6 +126,13 @@ def render(story: Story, language: str = "en") -> str:
             else None,
             leavers=_leavers(teller, story.leavers) if story.leavers else None,
             chosen=_chosen(teller, story.chosen) if story.chosen else None,
+            verdict={
+                "answer": teller.verdict(story.causes),
+                "rows": teller.verdict_rows(story.causes),
+                "command": story.causes.command,
+            }
+            if story.causes
+            else None,
             ahead={
                 "answer": teller.ahead(story.ahead),
                 "scheduled": story.ahead.scheduled,

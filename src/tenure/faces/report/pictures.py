@@ -14,6 +14,7 @@ from typing import Any
 from tenure import charts
 from tenure.app.story import (
     Activity,
+    Causes,
     Cohorts,
     ComingDue,
     Hazard,
@@ -70,6 +71,8 @@ def pictures(teller: Teller) -> list[Picture]:
     found.extend(_survival(teller, survival) for survival in story.survival if survival.curves)
     if story.hazard and story.hazard.points:
         found.append(_hazard(teller, story.hazard))
+    if story.causes and any(part.customers for part in story.causes.parts if part.cause != "unknown"):
+        found.append(_verdict(teller, story.causes))
     if story.worse:
         found.extend(_segments(teller, table) for table in story.worse.tables if table.rows)
     return found
@@ -183,6 +186,32 @@ def _due(teller: Teller, due: ComingDue) -> Picture:
             )
             for month in due.months[-MOST_ROWS:]
         ),
+    )
+
+
+def _verdict(teller: Teller, causes: Causes) -> Picture:
+    """Each cause's part in the leaving, the unknown as large as it is."""
+    words, code = teller.language.words, teller.language.code
+    bars = [
+        {
+            "label": teller.cause_of_leaving(part.cause),
+            "share": part.customers,
+            "low": part.low,
+            "high": part.high,
+            "unknown": part.cause == "unknown",
+        }
+        for part in causes.parts
+        if part.customers is not None
+    ]
+    head, rows = teller.verdict_rows(causes)
+    return Picture(
+        "verdict",
+        words("verdict.title"),
+        tuple(teller.verdict(causes)[:1]),
+        words("verdict.alt"),
+        lambda width: charts.shares(bars, code, width),
+        tuple(head),
+        tuple(tuple(row) for row in rows),
     )
 
 

@@ -11,14 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tenure.app.story import (
     COST_LINES,
     Activity,
     Ahead,
     Amount,
+    Causes,
     Chosen,
     ComingDue,
     Comparison,
@@ -40,6 +42,9 @@ from tenure.app.story import (
 from tenure.charts.language import Language
 from tenure.charts.language import language as language_of
 from tenure.faces.report.quoting import NAME_LENGTH, name_of, quoted
+
+if TYPE_CHECKING:
+    from tenure.text import Taxonomy
 
 WORDS = Path(__file__).with_name("words")
 GAINS = ("new", "reactivation", "resume", "expansion")
@@ -109,6 +114,13 @@ _NO_RATE = re.compile(r"no exchange rate for (\w+) on or before ([\d-]+)")
 _UNKNOWN_HOW = re.compile(r"([\d,]+) of ([\d,]+) left for an unknown reason")
 _UNDECIDED = re.compile(r"([\d,]+) of ([\d,]+) not decided yet")
 _ADVICE = re.compile(r"load some with `tenure load \w+`")
+
+
+@cache
+def _taxonomy() -> Taxonomy:
+    from tenure.text import Taxonomy
+
+    return Taxonomy.load()
 
 
 class Teller:
@@ -537,6 +549,59 @@ class Teller:
                 )
             )
         return told
+
+    def cause_of_leaving(self, cause: str) -> str:
+        """A cause's name, as the taxonomy of reasons has it."""
+        return _taxonomy()[cause].name(self.language.code)
+
+    def verdict(self, causes: Causes) -> list[Sentence]:
+        """What carried the leaving, all ways of asking taken together, and how much nothing explains."""
+        shares = {part.cause: part.customers for part in causes.parts if part.customers}
+        unknown = next((part for part in causes.parts if part.cause == "unknown"), None)
+        known = [name for name in shares if name != "unknown"]
+        count, period = self.count(causes.customers), self.period(causes.period)
+        if not known or unknown is None:
+            told = [self._say("verdict.none", customers=count, period=period)]
+        else:
+            parts = self.language.listed(
+                f"{self.cause_of_leaving(name)} {self.language.percent(shares[name] or 0.0)}" for name in known
+            )
+            told = [self._say("verdict.shares", customers=count, period=period, causes=parts)]
+            told.append(
+                self._say(
+                    "verdict.unknown",
+                    share=Told(self.language.percent(unknown.customers or 0.0)),
+                    low=self.language.percent(unknown.low or 0.0),
+                    high=self.language.percent(unknown.high or 0.0),
+                )
+            )
+        return told
+
+    def verdict_rows(self, causes: Causes) -> tuple[list[str], list[list[str]]]:
+        """The head and rows of the causes: shares with their intervals, and how strong the evidence is."""
+        words, percent = self.language.words, self.language.percent
+        has_money = any(part.mrr is not None for part in causes.parts)
+
+        def shown(value: float | None, low: float | None, high: float | None) -> list[str]:
+            if value is None:
+                return ["", ""]
+            if low is None or high is None:
+                return [percent(value), ""]
+            return [percent(value), words("page.interval_short", low=percent(low), high=percent(high))]
+
+        interval = words("verdict.interval")
+        money_head = [words("verdict.mrr"), interval] if has_money else []
+        head = [words("verdict.cause"), words("verdict.customers"), interval, *money_head, words("verdict.strength")]
+        rows = []
+        for part in causes.parts:
+            money = shown(part.mrr, part.mrr_low, part.mrr_high) if has_money else []
+            strength = words("verdict.withheld") if part.withheld else ""
+            if part.strength and not part.withheld:
+                strength = words(f"verdict.strengths.{part.strength.replace(' ', '_')}")
+            rows.append(
+                [self.cause_of_leaving(part.cause), *shown(part.customers, part.low, part.high), *money, strength]
+            )
+        return head, rows
 
     def costs(self, costs: Costs) -> list[Sentence]:
         """What churn cost, what is at risk and what was kept."""

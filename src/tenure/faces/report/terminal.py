@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenure.app.story import (
     Ahead,
+    Causes,
     Chosen,
     Cohorts,
     CustomerRow,
@@ -62,6 +63,8 @@ def print_report(story: Story, console: Console, language: str = "en") -> None:
         _leavers(teller, console, story.leavers)
     if story.chosen:
         _chosen(teller, console, story.chosen)
+    if story.causes:
+        _verdict(teller, console, story.causes)
     if story.ahead:
         _ahead(teller, console, story.ahead)
     if story.due:
@@ -239,6 +242,27 @@ def _leavers(teller: Teller, console: Console, leavers: Leavers) -> None:
     _heading(console, teller.language.words("leavers.question"))
     _say(console, teller.leavers(leavers))
     _people(teller, console, Opened(leavers.costliest, leavers.customers, leavers.command), "left_on")
+
+
+def _verdict(teller: Teller, console: Console, causes: Causes) -> None:
+    from rich.text import Text
+
+    words = teller.language
+    _heading(console, words.words("verdict.question"))
+    _say(console, teller.verdict(causes))
+    head, rows = teller.verdict_rows(causes)
+    table = _table(console)
+    # The page has the money too; a terminal is narrow.
+    shown = (0, 1, 2, len(head) - 1)
+    for index in shown:
+        table.add_column(head[index], justify="right" if index in (1, 2) else "left", no_wrap=True)
+    most = max((part.customers or 0.0 for part in causes.parts), default=0.0)
+    table.add_column("", no_wrap=True)
+    for row, part in zip(rows, causes.parts, strict=True):
+        bar = Text("█" * round((part.customers or 0.0) / most * 12 if most else 0))
+        bar.stylize("dim" if part.cause == "unknown" else "cyan")
+        table.add_row(*(Text(row[index]) for index in shown), bar)
+    console.print(table)
 
 
 def _chosen(teller: Teller, console: Console, chosen: Chosen) -> None:
