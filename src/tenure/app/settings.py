@@ -27,6 +27,7 @@ TEMPLATE = """\
 # committed_months = 12           # how far ahead committed MRR looks at what is signed and what is leaving
 # hold_out = 0.10                 # share of customers, drawn by lot, whom nobody treats: what predictions learn from
 # treating_plays = []             # plays whose touches treat, though they carry no arm ("check-in")
+# tickets_per_agent = 40          # tickets that one agent answers a month; else as seen
 # lead_days = 7                   # how long before it matters one must act
 # static_columns = []             # columns of customers that never change: country, language, channel
 # engine = "duckdb"               # or "spark"
@@ -60,6 +61,7 @@ class Settings:
     committed_months: int = 12
     hold_out: float = 0.1
     treating_plays: list[str] = field(default_factory=list)
+    tickets_per_agent: float | None = None
     lead_days: int = 7
     static_columns: list[str] = field(default_factory=list)
     inactivity_window: str | int | None = None
@@ -83,6 +85,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "committed_months": int,
     "hold_out": (int, float),
     "treating_plays": list,
+    "tickets_per_agent": (int, float),
     "lead_days": int,
     "static_columns": list,
     "inactivity_window": (str, int),
@@ -159,6 +162,12 @@ def read(folder: Path) -> Settings:
         )
     if not 0 <= settings.lead_days <= 90:
         raise BadConfiguration(f"{path}: lead_days = {settings.lead_days}: give whole days from 0 to 90")
+    if settings.tickets_per_agent is not None and not (
+        isfinite(settings.tickets_per_agent) and settings.tickets_per_agent > 0
+    ):
+        raise BadConfiguration(
+            f"{path}: tickets_per_agent = {settings.tickets_per_agent}: give the tickets that one agent answers a month"
+        )
     for key in ("treating_plays", "static_columns"):
         if not all(isinstance(name, str) for name in getattr(settings, key)):
             raise BadConfiguration(f'{path}: {key} is a list of names, such as ["check-in"]')

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from tenure.measure.watching import Watched
     from tenure.measure.whole_book import WholeBook
     from tenure.measure.worth import Assumptions
+    from tenure.predict.forecast import Forecast
+    from tenure.predict.forecast_replay import ForecastReplay
     from tenure.predict.value import Value
 
 T = TypeVar("T")
@@ -824,6 +826,18 @@ class Workspace:
         from tenure.app.valuing import value
 
         return value(self, **options)
+
+    def forecast(self, **options: Any) -> Forecast:
+        """What lies ahead; options as in app.forecasting.forecast (as_of, months, what_if, new, elasticity, ...)."""
+        from tenure.app.forecasting import forecast
+
+        return forecast(self, **options)
+
+    def forecast_replay(self, **options: Any) -> ForecastReplay:
+        """How far the forecast can be trusted; options as in app.forecasting.forecast_replay (as_of, step, ...)."""
+        from tenure.app.forecasting import forecast_replay
+
+        return forecast_replay(self, **options)
 
     def fit(self, **options: Any) -> list[Fitted]:
         """Learns who leaves next, judges and stores it; options as in app.fitting.fit (horizons, as_of, since, ...)."""

@@ -12,6 +12,7 @@
     churn_by_tenth, differences, shares   what goes with leaving; of all that was lost, how much by which cause
     signs                           who showed a sign before leaving, and who showed it and stayed
     hazard_with_spikes, around_a_change   when in their life they leave; what followed a change
+    fan                             what lies ahead, after what was, with a what-if
     value_beside_cost               what a newcomer is worth, beside what winning one costs
     rate_over_time                  one rate with its interval and its target
     left_its_range                  numbers on their usual range
@@ -49,6 +50,7 @@ _WHERE = {
     "cost_of_churn": "costs",
     "coverage_timeline": "coverage",
     "rate_over_time": "revenue",
+    "fan": "forecasts",
     "value_beside_cost": "value",
     "left_its_range": "watching",
     "revenue_by_period": "revenue",
@@ -81,6 +83,7 @@ __all__ = [
     "coverage_timeline",
     "customers_by_period",
     "differences",
+    "fan",
     "hazard",
     "hazard_with_spikes",
     "layer_cake",
@@ -112,6 +115,7 @@ if TYPE_CHECKING:
     from tenure.charts.costs import cost_of_churn
     from tenure.charts.coverage import coverage_timeline
     from tenure.charts.explaining import churn_by_tenth, differences, shares
+    from tenure.charts.forecasts import fan
     from tenure.charts.journeys import around_a_change, hazard_with_spikes
     from tenure.charts.lifetimes import hazard, survival
     from tenure.charts.picture import png, save, svg

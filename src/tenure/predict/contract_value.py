@@ -64,18 +64,6 @@ class ContractValue:
     v: float
     seed: int = 7
 
-    # ------------------------------------------------------------------------------------------------------- groups
-
-    def _groups(self, rows: dict[str, Any]) -> tuple[Groups, NDArray[np.int64]]:
-        """The distinct kinds of customers among these rows, and the place of each row's."""
-        strata = np.array(
-            [self.staying.stratum(str(p), int(m)) for p, m in zip(rows["plan_id"], rows["months"], strict=True)],
-            dtype=np.int64,
-        )
-        keys = np.stack([strata, rows["months"], rows["phase"], rows["tenure"], rows["ahead"]]).astype(np.int64)
-        kinds, place = np.unique(keys, axis=1, return_inverse=True)
-        return Groups(*kinds), np.ravel(place)
-
     def factors(self, groups: Groups, draw: Any = None) -> tuple[Real, Real]:
         """(survival, weights) of groups: what a month counts if it is reached, discount and growth together."""
         survival = self.staying.survival(groups, self.ahead, draw)
@@ -99,7 +87,7 @@ class ContractValue:
     @cached_property
     def _now(self) -> tuple[dict[str, Any], Groups, NDArray[np.int64], Real, Real, Real]:
         rows = arrays(self.months.now)
-        groups, place = self._groups(rows)
+        groups, place = kinds(self.staying, rows)
         return rows, groups, place, *self._valued(groups)
 
     # --------------------------------------------------------------------------------------------------------- sums
@@ -130,7 +118,7 @@ class ContractValue:
         if not n:
             return {}
         rows["tenure"], rows["ahead"] = np.zeros(n, np.int64), np.full(n, -1)
-        groups, place = self._groups(rows)
+        groups, place = kinds(self.staying, rows)
         survival, weights = self.factors(groups)
         value = (survival * weights).sum(axis=1)
         drawn = np.empty((len(self._worlds), len(groups)))
@@ -195,6 +183,17 @@ class ContractValue:
             + (f" LIMIT {int(top)}" if top is not None else "")
         )
         return engine.table(sql)
+
+
+def kinds(staying: Staying, rows: dict[str, Any]) -> tuple[Groups, NDArray[np.int64]]:
+    """The distinct kinds of customers among these rows, and the place of each row's."""
+    strata = np.array(
+        [staying.stratum(str(p), int(m)) for p, m in zip(rows["plan_id"], rows["months"], strict=True)],
+        dtype=np.int64,
+    )
+    keys = np.stack([strata, rows["months"], rows["phase"], rows["tenure"], rows["ahead"]]).astype(np.int64)
+    found, place = np.unique(keys, axis=1, return_inverse=True)
+    return Groups(*found), np.ravel(place)
 
 
 def arrays(table: pa.Table) -> dict[str, Any]:

@@ -64,7 +64,9 @@ class Staying:
 
     choices: for monthly and for longer terms, every way that was tried, the best first. shock, memory: variance of a
     month's leavers over those expected beyond chance, and how much of it the next month keeps; level: where the last
-    months stand. growth: factor a month by (stratum, age), with its error and its monthly unrest.
+    months stand. growth: factor a month by (stratum, age), with its error and its monthly unrest. of_money: leaving
+    counted in money over leaving counted in customers, below 1 where the large leave less; of_money_error: its error on
+    the scale of logarithms.
     """
 
     strata: tuple[tuple[str, int], ...]
@@ -85,6 +87,8 @@ class Staying:
     curves: dict[tuple[str, int], Curve] = field(default_factory=dict, repr=False)
     between: dict[int, tuple[float, float]] = field(default_factory=dict, repr=False)
     late: dict[int, tuple[float, float]] = field(default_factory=dict, repr=False)
+    of_money: float = 1.0
+    of_money_error: float = 0.0
 
     def stratum(self, plan: str, months: int) -> int:
         """The place of a plan and interval in `strata`; a new one is added, and seen as its interval is."""
@@ -110,14 +114,18 @@ class Staying:
 
     # ------------------------------------------------------------------------------------------------------- looking
 
-    def hazards(self, groups: Groups, ahead: int, draw: Draw | None = None) -> Real:
-        """The chance to leave within each of the next `ahead` months for who is still there: (group, month)."""
+    def hazards(self, groups: Groups, ahead: int, draw: Draw | None = None, is_to_come: bool = False) -> Real:
+        """The chance to leave within each of the next `ahead` months for who is still there: (group, month).
+
+        is_to_come: of those who are not there yet, from their first month on. What they will have announced by then
+        nobody knows, so it is that of all; the shocks of the calendar's months are left to the caller.
+        """
         chances = np.empty((len(groups), ahead))
         for stratum in np.unique(groups.stratum):
             rows = np.flatnonzero(groups.stratum == stratum)
             plan, months = self.strata[stratum]
             curve = self.curve(plan, months)
-            chances[rows] = self._of_stratum(curve, months, groups, rows, ahead, draw)
+            chances[rows] = self._of_stratum(curve, months, groups, rows, ahead, draw, is_to_come)
         leaving = np.flatnonzero(groups.ahead >= 0)
         if len(leaving):
             lag = np.arange(ahead)[None, :]
@@ -126,12 +134,12 @@ class Staying:
         return chances
 
     def _of_stratum(
-        self, curve: Curve, months: int, groups: Groups, rows: Whole, ahead: int, draw: Draw | None
+        self, curve: Curve, months: int, groups: Groups, rows: Whole, ahead: int, draw: Draw | None, is_to_come: bool
     ) -> Real:
         lag = np.arange(ahead)[None, :]
         tenure = groups.tenure[rows][:, None] + lag
-        ratio = self.notice[np.minimum(lag, LAGS)]
-        shock: Any = 1 + (self.level - 1) * self.memory ** (lag + 1) if draw is None else draw.shocks[None, :ahead]
+        ratio: Any = 1.0 if is_to_come else self.notice[np.minimum(lag, LAGS)]
+        shock: Any = 1.0 if is_to_come else self.shocks(ahead, draw)[None, :]
         if months == 1:
             return np.minimum(curve.at(tenure + 1, draw) * ratio * shock, 0.999)
         phase = (groups.phase[rows][:, None] - lag) % months
@@ -139,6 +147,12 @@ class Staying:
         due = curve.at(terms, draw) * ratio
         late, between = self.rates(months, draw)
         return np.minimum(np.where(phase == 0, due, np.where(phase == months - 1, late, between)) * shock, 0.999)
+
+    def shocks(self, ahead: int, draw: Draw | None = None) -> Real:
+        """What each of the next months does to every chance to leave, as a factor: fading from where we stand."""
+        if draw is not None:
+            return draw.shocks[:ahead]
+        return np.asarray(1 + (self.level - 1) * self.memory ** (np.arange(ahead) + 1), dtype=np.float64)
 
     def rates(self, months: int, draw: Draw | None) -> tuple[float, float]:
         """The chances to leave in the month after a term has ended, and between terms, at an interval."""
@@ -154,17 +168,18 @@ class Staying:
         stays = np.cumprod(1 - chances, axis=1)
         return np.concatenate([np.ones((len(groups), 1)), stays[:, :-1]], axis=1)
 
-    def payments(self, groups: Groups, ahead: int, draw: Draw | None = None) -> Real:
+    def payments(self, groups: Groups, ahead: int, draw: Draw | None = None, is_to_come: bool = False) -> Real:
         """What who is still there pays as each of the next months begins, as a factor of today's contract.
 
-        Pauses are shared out: the paying part of all contracts is what each pays.
+        Pauses are shared out: the paying part of all contracts is what each pays. is_to_come: as in `hazards`.
         """
         age = np.minimum(np.arange(ahead)[None, :] + groups.tenure[:, None], 10_000)
         place = np.searchsorted(AGES, age, side="right")
         factors = self.growth[groups.stratum[:, None], place]
         if draw is not None:
             factors = factors * draw.growth_of(self.growth_error)[groups.stratum[:, None], place]
-            factors = factors * draw.months[None, :ahead]
+            if not is_to_come:
+                factors = factors * draw.months[None, :ahead]
         path = np.cumprod(factors, axis=1)
         return np.concatenate([np.ones((len(groups), 1)), path[:, :-1]], axis=1) * self.paying
 
@@ -200,6 +215,10 @@ class Draw:
         if "growth" not in self._made or self._made["growth"].shape != error.shape:
             self._made["growth"] = np.exp(self.rng.normal(0, 1, error.shape) * error)
         return np.asarray(self._made["growth"])
+
+    def money_of(self, error: float) -> float:
+        """A factor around 1 for leaving counted in money."""
+        return float(self.kept("money", lambda rng: np.exp(rng.normal() * error)))
 
     def kept(self, key: Any, make: Any) -> Any:
         """What `make` answers, once per world."""

@@ -179,6 +179,7 @@ class _Learning:
         self._notice(found, expected)
         self._shocks(found, expected)
         self._growth(found)
+        self._of_money(found, expected)
         found.notes = tuple(self._notes(found))
         return found
 
@@ -246,10 +247,7 @@ class _Learning:
         """What those who stay pay after a month, by plan and age, in shares of what currencies pay on average."""
         rows = self.rows
         recent = rows["w"] >= self.months - GROWTH_MONTHS
-        scale: dict[str, float] = {}
-        for currency in set(rows["currency"]):
-            mine = rows["currency"] == currency
-            scale[currency] = max(float(rows["before"][mine].sum()) / max(float(self.n[mine].sum()), 1.0), 1e-9)
+        scale = _mean_contract(rows, self.n)
         unit = np.array([scale[currency] for currency in rows["currency"]])
         before, after = rows["stayed"] / unit, rows["after"] / unit
         moved = rows["squared_change"] / unit**2
@@ -282,6 +280,23 @@ class _Learning:
         total = float(rows["before"].astype(float) @ (1 / unit))
         found.paying = min(float((rows["paid"] / unit).sum()) / total, 1.0) if total else 1.0
 
+    def _of_money(self, found: Staying, chance: Real) -> None:
+        """Whether those who pay much leave less than those who pay little, plan and age being equal."""
+        rows = self.rows
+        scale = _mean_contract(rows, self.n)
+        unit = np.array([scale[currency] for currency in rows["currency"]])
+        gone, before = (rows["before"] - rows["stayed"]) / unit, rows["before"] / unit
+        expected, people = float(before @ chance), float(self.n @ chance)
+        left = float(self.lost.sum())
+        if left < ENOUGH or gone.sum() <= 0 or expected <= 0:
+            return
+        ratio = float(gone.sum()) / expected * people / left
+        error = float((rows["squares"] / unit**2) @ chance) / expected**2
+        prior = 0.3**2  # by so much, give or take, money leaves less or more than customers do
+        share = prior / (prior + error)
+        found.of_money = float(np.exp(share * np.log(ratio)))
+        found.of_money_error = float(np.sqrt(share * error))
+
     def _notes(self, found: Staying) -> list[str]:
         notes = []
         if not self.lost.sum():
@@ -290,6 +305,15 @@ class _Learning:
         if seen < 12:
             notes.append(f"only {seen} months are known: seasons and later years are beyond them")
         return notes
+
+
+def _mean_contract(rows: dict[str, Any], n: Real) -> dict[str, float]:
+    """What a customer pays a month on average, by currency: what makes currencies comparable without a rate."""
+    found: dict[str, float] = {}
+    for currency in sorted(set(rows["currency"])):
+        mine = rows["currency"] == currency
+        found[currency] = max(float(rows["before"][mine].sum()) / max(float(n[mine].sum()), 1.0), 1e-9)
+    return found
 
 
 def _drawn_in(before: float, after: float, squares: float, unrest: float, mean: float) -> tuple[float, float]:

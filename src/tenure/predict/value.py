@@ -271,7 +271,7 @@ def value(
             notes.append(f"contracts: {error}")
     buyers: dict[str, BuyerValue] = {}
     if orders:
-        buyers = _buyers(facts, cut, ahead, v, segment, currency, notes)
+        buyers = buyers_by_currency(facts, cut, ahead, v, segment, currency, notes)
     found = Value(cut - timedelta(days=1), ahead, assumed, by, [], contract, buyers, facts, conversion, notes)
     if contract is not None and (
         free := sum(one.customers for (_, money), one in contract.sums().items() if not money)
@@ -281,9 +281,10 @@ def value(
     return found
 
 
-def _buyers(
+def buyers_by_currency(
     facts: Facts, cut: date, ahead: int, v: float, segment: Segment | None, currency: str | None, notes: list[str]
 ) -> dict[str, BuyerValue]:
+    """The models of purchases, by currency shown; where there is none, a note says why."""
     days = span(facts)
     if days is None or days[0] >= cut:
         return {}

@@ -893,6 +893,7 @@ from tenure.faces.cli import (  # noqa: E402
     buying,  # noqa: F401
     closing,  # noqa: F401
     covering,  # noqa: F401
+    forecasting,  # noqa: F401
     investing,  # noqa: F401
     journeys,  # noqa: F401
     predicting,  # noqa: F401

@@ -34,6 +34,15 @@ def amount(value: Decimal, currency: str) -> str:
     return money.text(value.scaleb(money.exponent(currency)), currency)
 
 
+def short(value: Any, currency: str) -> str:
+    """Money without minor units: what is estimated is not known to the cent."""
+    if value is None:
+        return NOTHING
+    digits = money.exponent(currency)
+    whole = money.text(round(value) * 10**digits, currency)
+    return whole.replace("." + "0" * digits, "") if digits else whole
+
+
 def number(value: Any, unit: str, currency: str | None) -> str:
     """A value in its unit: `$1,234.50`, `8.00 %`, `1.25`, `12`; a dash for what is not known."""
     if value is None:

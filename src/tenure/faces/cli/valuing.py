@@ -104,7 +104,7 @@ def value(
 def as_table(found: Value, people: Sequence[dict[str, Any]], remarks: Sequence[str]) -> str:
     """The answer in words, a line per segment and currency, then the customers worth most."""
     from tenure.faces.cli.layout import Column, strong, table, width, wrapped
-    from tenure.faces.cli.numbers import NOTHING, Footnotes, number
+    from tenure.faces.cli.numbers import NOTHING, Footnotes, number, short
 
     room, notes = width(), Footnotes()
     rows = found.rows()
@@ -119,7 +119,7 @@ def as_table(found: Value, people: Sequence[dict[str, Any]], remarks: Sequence[s
         money = row["currency"]
 
         def told(name: str, row: dict[str, Any] = row, money: str = money) -> str:
-            return _short(row[name], money)
+            return short(row[name], money)
 
         ratio = row["ltv_to_cac"]
         mark = notes.mark(row["reason"] or "")
@@ -139,7 +139,7 @@ def as_table(found: Value, people: Sequence[dict[str, Any]], remarks: Sequence[s
         shown = [
             [
                 row["customer_id"], number(row["value"], "money", row["currency"]),
-                f"{_short(row['low'], row['currency'])} to {_short(row['high'], row['currency'])}",
+                f"{short(row['low'], row['currency'])} to {short(row['high'], row['currency'])}",
                 f"{100 * row['alive']:.0f} %",
                 NOTHING if row["expected_purchases"] is None else f"{row['expected_purchases']:.1f}", row["model"],
             ]
@@ -198,15 +198,3 @@ def models_table(rows: Sequence[dict[str, Any]]) -> str:
         "purchases per customer. Without one, history is too short to hold anything back."
     )
     return (table(columns, lines) if rows else "No model was fitted.\n") + "\n" + wrapped(says, width()) + "\n"
-
-
-def _short(value: Any, currency: str) -> str:
-    """Money without minor units: what is estimated is not known to the cent."""
-    from tenure.faces.cli.numbers import NOTHING
-    from tenure.kernel import money
-
-    if value is None:
-        return NOTHING
-    digits = money.exponent(currency)
-    whole = money.text(round(value) * 10**digits, currency)
-    return whole.replace("." + "0" * digits, "") if digits else whole
