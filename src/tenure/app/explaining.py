@@ -26,6 +26,7 @@ METHODS: dict[str, tuple[str, str, frozenset[str]]] = {
     "competition": ("competition", "competition", frozenset({"money", "reasons", "rivals"})),
     "engagement": ("engagement", "engagement", frozenset()),
     "journey": ("journey", "journey", frozenset()),
+    "money": ("money", "money", frozenset({"money", "reasons", "assumptions"})),
     "segments": ("segments", "segments", frozenset()),
     "verdict": ("verdict", "verdict", frozenset({"money"})),
     "support": ("support", "support", frozenset({"reasons"})),

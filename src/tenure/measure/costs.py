@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tenure.errors import BadInput
 from tenure.kernel import stats
@@ -186,8 +186,7 @@ class Line:
 
 
 def _major(value: Fraction, currency: str, digits: int) -> Decimal:
-    exact = value / (SCALE * 1_000_000 * 10 ** exponent(currency))
-    return Decimal(round(exact * 10**digits)).scaleb(-digits)
+    return Decimal(round(in_major(value, currency) * 10**digits)).scaleb(-digits)
 
 
 @dataclass
@@ -692,6 +691,42 @@ def _owners(facts: Facts, definition: Definition, question: Question) -> list[Li
 
 
 # --------------------------------------------------------------------------------------------------------- customers
+
+
+class Loss(NamedTuple):
+    """What was lost with one customer at one instant, in major units, exactly; forgone: None where it is not known."""
+
+    customer_id: str
+    at: datetime
+    currency: str
+    mrr: Fraction
+    forgone: Fraction | None
+
+
+def losses_of(cost: Cost) -> list[Loss]:
+    """Every loss behind the lines `mrr_lost` and `forgone_value`, to which they add up exactly, in order of time."""
+    book = _Book(cost.answer, cost.period)
+    found: dict[tuple[int, str, str], list[Fraction | None]] = {}
+    for row in book.opening.losses(each=True):
+        amount, currency, forgone = book.forgone(row)
+        one = found.setdefault((int(row["ts"]), row["customer_id"], currency), [Fraction(0), Fraction(0)])
+        one[0] = (one[0] or Fraction(0)) + amount
+        one[1] = None if forgone is None or one[1] is None else one[1] + forgone
+    return [
+        Loss(
+            customer,
+            from_micros(ts),
+            currency,
+            in_major(mrr or Fraction(0), currency),
+            None if forgone is None else in_major(forgone, currency),
+        )
+        for (ts, customer, currency), (mrr, forgone) in sorted(found.items())
+    ]
+
+
+def in_major(value: Fraction, currency: str) -> Fraction:
+    """A line's money in major units, exactly."""
+    return value / (SCALE * 1_000_000 * 10 ** exponent(currency))
 
 
 def _customers(cost: Cost) -> pa.Table:

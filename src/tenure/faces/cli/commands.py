@@ -896,6 +896,7 @@ from tenure.faces.cli import (  # noqa: E402
     forecasting,  # noqa: F401
     investing,  # noqa: F401
     journeys,  # noqa: F401
+    paying,  # noqa: F401
     predicting,  # noqa: F401
     renewing,  # noqa: F401
     stating,  # noqa: F401
