@@ -176,6 +176,7 @@ class Facts:
             "mentions": [],
             "touches": [],
             "competitor_offers": [],
+            "exposures": [],
         }
 
     def state(
@@ -315,6 +316,14 @@ class Facts:
         """A message or a call to the customer."""
         at = instant(sent_at)
         return self._add("touches", {"touch_id": touch, "sent_at": at}, {"customer_id": customer, **TOUCH}, columns, at)
+
+    def assigned(
+        self, experiment: str, arm: str, exposed_at: str | datetime, *, customer: str = "c1", **columns: Any
+    ) -> Row:
+        """A customer in an arm of an experiment."""
+        at = instant(exposed_at)
+        key = {"experiment": experiment, "customer_id": customer}
+        return self._add("exposures", key, {"arm": arm, "exposed_at": at}, columns, at)
 
     def offer(self, competitor: str, product: str, observed_at: str, **columns: Any) -> Row:
         """What a rival asks for a product."""

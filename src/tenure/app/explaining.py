@@ -25,6 +25,7 @@ METHODS: dict[str, tuple[str, str, frozenset[str]]] = {
     "behaviour": ("behaviour", "behaviour", frozenset()),
     "competition": ("competition", "competition", frozenset({"money", "reasons", "rivals"})),
     "engagement": ("engagement", "engagement", frozenset()),
+    "experiments": ("experiments", "experiments", frozenset()),
     "journey": ("journey", "journey", frozenset()),
     "money": ("money", "money", frozenset({"money", "reasons", "assumptions"})),
     "segments": ("segments", "segments", frozenset()),

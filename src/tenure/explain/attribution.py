@@ -90,7 +90,7 @@ class Verdict:
     """Why they left; see the module.
 
     causes: in the order of their shares, unknown last; says: what leavers name, by cause, as it was said and corrected by
-    nothing; reported: whether anything at all was found beyond chance; studied: the event studies it rests on.
+    nothing; reported: whether anything at all was found beyond chance; fit: the hazard it rests on.
     """
 
     first: date
@@ -101,8 +101,13 @@ class Verdict:
     speaking: Heard | None
     notes: tuple[str, ...]
     each: tuple[dict[str, Any], ...] = field(repr=False, default=())
-    studied: Studied | None = field(repr=False, default=None)
+    fit: Fitted | None = field(repr=False, default=None)
     sql: str = field(repr=False, default="")
+
+    @property
+    def studied(self) -> Studied | None:
+        """The event studies it rests on."""
+        return None if self.fit is None else self.fit.studied
 
     @property
     def reported(self) -> bool:
@@ -213,7 +218,7 @@ def attributed(
     each = tuple(_each(left, says, shares, fit, matched, i) for i in range(n))
     return Verdict(
         left.first, left.after, left, tuple(order), causes_of(says), speaking, tuple(dict.fromkeys(notes)), each,
-        None if fit is None else fit.studied, fit.counted.sql if fit is not None else "",
+        fit, fit.counted.sql if fit is not None else "",
     )  # fmt: skip
 
 

@@ -799,6 +799,8 @@ def demo(
         f"  tenure {option} metrics mrr_churn --from {month} --customers\n"
         f"  tenure {option} cohorts --period quarter\n"
         f"  tenure {option} survival --by channel\n"
+        f"  tenure {option} why --from {year}-01 --to {month} --customers\n"
+        f"  tenure {option} fit && tenure {option} risk --top 20\n"
         f"  tenure {option} report --language th --out report-th.html"
     )
 
@@ -893,6 +895,7 @@ from tenure.faces.cli import (  # noqa: E402
     buying,  # noqa: F401
     closing,  # noqa: F401
     covering,  # noqa: F401
+    experimenting,  # noqa: F401
     forecasting,  # noqa: F401
     investing,  # noqa: F401
     journeys,  # noqa: F401
