@@ -12,6 +12,7 @@ import pytest
 
 import tenure
 from tenure.app.fitting import Fitted
+from tenure.app.model_health import model_health
 from tenure.predict.calibration import Curve, calibrate
 from tenure.predict.calibration_now import level_now, moved, stretched
 from tenure.predict.features_refused import auc
@@ -68,6 +69,13 @@ def test_the_list_of_today_expects_as_many_as_will_truly_leave(
     luck = 2 / fitted.trained.model.leavers_**0.5
     assert said.sum() == pytest.approx(truth.sum(), rel=0.05 + luck)
     assert np.corrcoef(np.log(said), np.log(truth))[0, 1] > 0.9
+
+
+def test_nothing_is_said_to_have_moved_in_a_company_that_goes_on_as_before(
+    shop: tenure.Workspace, fitted: Fitted
+) -> None:
+    (health,) = model_health(shop)
+    assert fitted.in_service and health.is_fine and "no feature has moved far" in health.says
 
 
 def test_what_everybody_is_worth_is_within_a_tenth_of_what_they_will_pay(

@@ -151,3 +151,21 @@ def test_a_feature_that_has_moved_is_named_and_one_that_has_not_is_not() -> None
     assert moved["use_28d"] > MOVED and moved["plan"] > MOVED and moved["tickets_90d"] < 0.02
     # By hand: shares .5 .3 .2 to .1 .3 .6, PSI = .4 ln 5 + .4 ln 3, but for the sampling.
     assert moved["plan"] == pytest.approx(0.4 * np.log(5) + 0.4 * np.log(3), abs=0.12)
+
+
+def test_what_every_month_has_its_own_of_is_no_drift_and_what_no_month_had_is() -> None:
+    # Usage told on Sundays: on a month's first all have been silent for as many days, another number each month.
+    features = (BY_NAME["silent_days"], BY_NAME["seats"])
+    rng = np.random.default_rng(8)
+    month = np.repeat(np.arange(12), 400)
+    silent = (month * 2) % 7 + 7.0 * rng.integers(0, 3, len(month))
+    seats = rng.integers(1, 30, len(month)).astype(float)
+    then = distribution(pa.table({"silent_days": silent, "seats": seats, "month": month}), features)
+    today = rng.integers(1, 30, 400).astype(float)
+    weekday = 3 + 7.0 * rng.integers(0, 3, 400)
+    still = drift(then, pa.table({"silent_days": weekday, "seats": today}), features)
+    assert all(psi < MOVED / 2 for psi in still.values()), still
+    pooled = {name: {**told, "by_month": []} for name, told in then.items()}
+    assert drift(pooled, pa.table({"silent_days": weekday, "seats": today}), features)["silent_days"] > MOVED
+    longer = drift(then, pa.table({"silent_days": weekday + 14, "seats": today * 2}), features)
+    assert all(psi > MOVED for psi in longer.values()), longer
