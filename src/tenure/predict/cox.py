@@ -66,11 +66,12 @@ class _Sorted:
     leavers: Whole  # rows seen leaving
     share: Real  # Efron's l/d for each of them: the l-th of d who leave on a day
     begins: Whole  # per day, where its leavers begin
+    of_leavers: Real  # per column, its sum over those who left
 
     @classmethod
     def of(cls, X: Real, mean: Real, spread: Real, end: Real, gone: NDArray[np.bool_], begin: Real | None) -> _Sorted:
         order = np.concatenate([np.flatnonzero(~gone), np.flatnonzero(gone)])
-        order = order[np.argsort(-end[order], kind="stable")]
+        order = order[_longest_first(end[order])]
         end, gone = end[order], gone[order]
         ends = end[gone]
         begins = np.flatnonzero(np.diff(ends, prepend=np.inf))
@@ -97,7 +98,9 @@ class _Sorted:
         count = np.arange(len(ends)) - np.repeat(begins, deaths)
         after = np.searchsorted(last, np.arange(len(days)), side="right")
         share = count / np.repeat(deaths, deaths)
-        return cls(x, end, begin, gone, days, deaths, after, last, late, until, np.flatnonzero(gone), share, begins)
+        of_leavers = x @ gone.astype(np.float64)
+        leavers = np.flatnonzero(gone)
+        return cls(x, end, begin, gone, days, deaths, after, last, late, until, leavers, share, begins, of_leavers)
 
     @property
     def tied(self) -> bool:
@@ -134,6 +137,15 @@ class _Sorted:
         return np.asarray(total)
 
 
+def _longest_first(times: Real) -> Whole:
+    """The order from the longest to the shortest; equal times stay as they are. Whole days sort by counting."""
+    if len(times) and times.max() < 2**16 and times.min() >= 0:
+        whole = times.astype(np.uint16)
+        if np.array_equal(whole, times):
+            return np.argsort(whole.max() - whole, kind="stable")
+    return np.argsort(-times, kind="stable")
+
+
 def _from_last(days: Real, times: Real) -> Whole:
     """How many of the days (falling) are later than each time: the number of the last day not later than it."""
     return np.asarray(len(days) - np.searchsorted(days[::-1], times, side="right"))
@@ -147,7 +159,7 @@ def _evaluate(data: _Sorted, b: Real, efron: bool) -> tuple[float, Real, Real]:
     theta = np.exp(eta - top)
     s0 = data.at_risk(theta)
     d = data.deaths.astype(np.float64)
-    value = float(eta[gone].sum()) - top * len(gone)
+    value = float(b @ data.of_leavers) - top * len(gone)
     fractions = efron and data.tied
     if fractions:
         # Of d who leave on a day, the l-th in any order meets a risk set without l/d of each of them.
@@ -166,19 +178,15 @@ def _evaluate(data: _Sorted, b: Real, efron: bool) -> tuple[float, Real, Real]:
         c0 = d / (s0 * s0)
         hazard = data.over_stay(d / s0)
     expected = theta * hazard
-    gradient = x[:, gone].sum(axis=1) - x @ expected
+    gradient = data.of_leavers - x @ expected
     away = data.absent(x * theta) if len(data.late) else None
     information = np.zeros((len(b), len(b)))
     before = np.zeros((len(b), 1))
     for j, k, first, end in data.blocks():
         part = x[:, first:end]
         information += (part * expected[first:end]) @ part.T
-        running = np.cumsum(part * theta[first:end], axis=1)
-        stop = data.after[j:k] - first
-        s1 = running[:, stop - 1] + before
-        if fractions:
-            start = stop - data.deaths[j:k]
-            d1 = running[:, stop - 1] - np.where(start > 0, running[:, start - 1], 0.0)
+        s1, d1 = _by_day(part * theta[first:end], data.after[j:k] - first, data.deaths[j:k])
+        s1 += before
         before = s1[:, -1:]
         if away is not None:
             s1 = s1 - away[:, j:k]
@@ -187,6 +195,24 @@ def _evaluate(data: _Sorted, b: Real, efron: bool) -> tuple[float, Real, Real]:
             cross = (s1 * c1[j:k]) @ d1.T
             information += cross + cross.T - (d1 * c2[j:k]) @ d1.T
     return value, gradient, information
+
+
+def _by_day(rows: Real, stop: Whole, deaths: Whole) -> tuple[Real, Real]:
+    """Of a block's rows (columns, customers): per day the sum over all up to its `stop`, and over its leavers.
+
+    The last `deaths` rows before each stop are those who left on the day.
+    """
+    start = stop - deaths
+    if 4 * len(stop) > rows.shape[1]:
+        running = np.cumsum(rows, axis=1)
+        up_to = running[:, stop - 1]
+        return up_to, up_to - np.where(start > 0, running[:, start - 1], 0.0)
+    # Few days: sums of stretches, those who stay and those who leave in turn. An empty stretch sums to one row instead.
+    turns = np.stack([np.concatenate([[0], stop[:-1]]), start], axis=1)
+    sums = np.add.reduceat(rows, turns.ravel(), axis=1)
+    stayed, left = sums[:, ::2], sums[:, 1::2]
+    stayed[:, turns[:, 0] == turns[:, 1]] = 0.0
+    return np.cumsum(stayed + left, axis=1), left
 
 
 class Cox:
@@ -236,7 +262,9 @@ class Cox:
                 "kernel.survival.kaplan_meier, which needs no leavers to say that all stayed"
             )
         self.means_ = x.mean(axis=0)
-        spread = x.std(axis=0)
+        spread = np.sqrt(
+            sum(((x[a : a + _BLOCK] - self.means_) ** 2).sum(axis=0) for a in range(0, len(x), _BLOCK)) / len(x)
+        )
         varies = spread > 1e-12 * np.maximum(np.abs(self.means_), 1e-300)
         self.left_out_ = tuple(name for name, keep in zip(self.names_, varies, strict=True) if not keep)
         kept = [name for name, keep in zip(self.names_, varies, strict=True) if keep]
