@@ -11,8 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tenure.errors import Damaged
-from tenure.kernel.survival import Counts, kaplan_meier
-from tenure.predict.at_stake import act_by, months_of_value, value_of
+from tenure.predict.at_stake import act_by, by_tenure
 from tenure.predict.calibration import Curve, Rising
 from tenure.predict.drift import MOVED, distribution, drift
 from tenure.predict.features_catalogue import BY_NAME, of_trait
@@ -75,19 +74,14 @@ def test_a_model_with_a_part_missing_or_strange_is_refused() -> None:
         from_data(told | {"learner": trees})
 
 
-def test_months_to_come_are_those_of_the_curve_and_then_of_its_last_year() -> None:
-    # A tenth of those there leaves in every month, of 10^k customers with nobody else observed ending.
-    left = [10**6 * 9 ** (month - 1) // 10**month for month in range(1, 13)]
-    stay = 10**6 - sum(left)
-    km = kaplan_meier(Counts.of(range(13), [10**6] + [0] * 12, [0, *left], [0] * 12 + [stay]))
-    months = months_of_value(km, 12, 0.0, ahead=3)
-    # 1 + .9 + .81, at every tenure, for the pace goes on.
-    assert months == pytest.approx([2.71] * 13, abs=1e-4)
-    yearly = months_of_value(km, 12, 0.1, ahead=2)
-    assert yearly == pytest.approx([1 + 0.9 * 1.1 ** (-1 / 12)] * 13, abs=1e-4)
-    value = value_of([100.0, 100.0], [0.0, 5000.0], months, 0.8)
-    assert value == pytest.approx([216.8, 216.8], abs=0.01)
-    assert np.isnan(value_of([1.0], [1.0], np.empty(0), 0.8)).all()
+def test_looks_at_the_past_are_worth_what_customers_of_that_tenure_are_worth_today() -> None:
+    class Told:
+        def worth_by_tenure(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+            return np.array([0.0, 10.0]), np.array([2.0, 4.0])
+
+    told: Any = Told()
+    # 160 days are 5 completed months: half way from 2 to 4 months' pay, of 100 at a margin of .8; beyond 10 the last.
+    assert by_tenure(told, [100.0] * 3, [0.0, 160.0, 5000.0], 0.8) == pytest.approx([160.0, 240.0, 320.0])
 
 
 @pytest.mark.parametrize(

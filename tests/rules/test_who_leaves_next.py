@@ -99,9 +99,14 @@ def test_causes_add_up_to_the_chance_and_the_riskiest_come_first(rows: list[dict
     assert chances[0] > 3 * chances[len(chances) // 2]
 
 
-def test_what_is_at_stake_is_margin_times_mrr_times_the_months_to_come(rows: list[dict[str, Any]]) -> None:
-    for row in (row for row in rows if row["state"] == "scored" and row["mrr"] > 10):
-        assert 0 < row["value"] <= row["mrr"] * Decimal("0.8") * 60
+def test_what_is_at_stake_is_what_tenure_value_says_of_the_customer(
+    shop: tenure.Workspace, rows: list[dict[str, Any]]
+) -> None:
+    told = {row["customer_id"]: row["value"] for row in shop.value(as_of=DAY).people() if row["currency"] == "USD"}
+    dollars = [row for row in rows if row["state"] == "scored" and row["currency"] == "USD" and row["mrr"] > 10]
+    assert len(dollars) > 100
+    for row in dollars:
+        assert abs(row["value"] - told[row["customer_id"]]) <= Decimal("0.01")
         loss = float(row["value"]) * row["probability"]
         assert float(row["expected_loss"]) == pytest.approx(loss, rel=1e-6, abs=1.0)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tenure.app.fitting import MOST_ROWS, cut_offs_of, days_of, looked_at, over
-from tenure.app.risks import in_one_currency, value_at_stake
+from tenure.app.risks import contract_at_stake, in_one_currency
 from tenure.errors import BadInput, CannotFit
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def backtest(
     gap: lead time (default: lead_days of the settings). offer_cost, contact_cost: major units of the reporting
     currency. Raises CannotFit where history is too short to hold back any of it.
     """
+    from tenure.predict.at_stake import by_tenure
     from tenure.predict.features_periods import Looks
     from tenure.predict.profit import Campaign
     from tenure.predict.replay import SHORTEST, origins_of, replay
@@ -155,7 +156,10 @@ def backtest(
         threads=threads,
     )  # fmt: skip
     said = list(replayed.says)
-    stake, doubt = value_at_stake(shop, facts, day, replayed.mrr, replayed.tenure_days)
+    contract, doubt = contract_at_stake(shop, facts, day)
+    stake = np.full(len(replayed.mrr), np.nan)
+    if contract is not None:
+        stake = by_tenure(contract, replayed.mrr, replayed.tenure_days, float(shop.assumptions.margin))
     worth, currency = in_one_currency(shop, facts, day, stake, replayed.currency.tolist())
     if doubt:
         said.append(doubt)

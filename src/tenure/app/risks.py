@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tenure.app.workspace import Workspace
     from tenure.lake.facts import Facts
+    from tenure.predict.contract_value import ContractValue
     from tenure.predict.features import Told
     from tenure.predict.reasons import Reason
 
@@ -145,6 +146,7 @@ def risks(
     facts, day = looked_at(shop, as_of, engine)
     stored, in_service = _model(shop, horizon, threads)
     model = stored.model if in_service else stored.simplest
+    from tenure.predict.at_stake import act_by, of_each
     from tenure.predict.features import features
     from tenure.predict.features_training import scored
     from tenure.predict.left_alone import is_held_out
@@ -166,17 +168,20 @@ def risks(
     ids = scores.column("customer_id").to_pylist()
     probability = np.asarray(scores.column("probability"), dtype=np.float64)
     change = np.array([probability[i] - before.get(name, np.nan) for i, name in enumerate(ids)])
-    mrr, tenure = _numbers(told.table, "mrr"), _numbers(told.table, "tenure_days")
-    value, doubt = value_at_stake(shop, facts, day, mrr, tenure)
-    said += [doubt] if doubt else []
-    loss = probability * value
+    mrr = _numbers(told.table, "mrr")
     currencies = (
         told.table.column("currency").to_pylist() if "currency" in told.table.column_names else [None] * len(ids)
     )
+    contract, doubt = contract_at_stake(shop, facts, day)
+    said += [doubt] if doubt else []
+    value = np.full(len(ids), np.nan)
+    if contract is not None:
+        value = of_each(contract, ids, currencies, float(shop.assumptions.margin))
+    # Who pays nothing is worth nothing that is known.
+    value = np.where(np.isnan(value) & (mrr == 0), 0.0, value)
+    loss = probability * value
     place = _order(order, probability, loss, currencies, shop, facts, day)
     ahead = _days_ahead(told, stored.horizon)
-    from tenure.predict.at_stake import act_by
-
     renewal = _numbers(told.table, "renewal_days")
     lead = shop.settings.lead_days
     due = [
@@ -246,26 +251,16 @@ def _week_before(
     return dict(zip(scores.column("customer_id").to_pylist(), scores.column("probability").to_pylist(), strict=True))
 
 
-def value_at_stake(shop: Workspace, facts: Facts, day: date, mrr: Real, tenure_days: Real) -> tuple[Real, str]:
-    """Each customer's lifetime value at stake, in the unit of mrr, and a doubt; NaN where it is not known."""
-    from tenure.measure.lifetimes import lives_until
-    from tenure.measure.worth import curve, horizon_of
-    from tenure.predict.at_stake import months_of_value, value_of
+def contract_at_stake(shop: Workspace, facts: Facts, day: date) -> tuple[ContractValue | None, str]:
+    """What contracts are worth as of a day, as `tenure value` has it; None, and why, where nothing tells how long."""
+    from tenure.predict.at_stake import under_contract
 
-    assumed = shop.assumptions
-    known, _ = lives_until(facts, shop.definition(), [day + timedelta(days=1)], None)
-    lives = next(iter(known.values()), None)
-    if lives is None:
-        return np.full(len(mrr), np.nan), "What customers are worth is not known: nobody was under observation."
-    km = curve(lives.counts)
-    horizon, doubt = horizon_of(km)
-    if not horizon:
-        return np.full(len(mrr), np.nan), f"What customers are worth is not known: {doubt}."
-    months = months_of_value(km, horizon, float(assumed.discount_rate))
-    says = (
-        f"At stake: how long customers stay is known for {horizon} months; beyond, the pace of the last year goes on."
-    )
-    return value_of(mrr, tenure_days, months, float(assumed.margin)), says if doubt else ""
+    cut, yearly = day + timedelta(days=1), float(shop.assumptions.discount_rate)
+    try:
+        contract = under_contract(facts, shop.definition(), cut, yearly)
+    except (BadInput, CannotFit) as error:
+        return None, f"What customers are worth is not known: {error}."
+    return contract, "".join(f"At stake: {note}." for note in contract.staying.notes[:1])
 
 
 def in_one_currency(

@@ -90,6 +90,15 @@ class ContractValue:
         groups, place = kinds(self.staying, rows)
         return rows, groups, place, *self._valued(groups)
 
+    def worth_by_tenure(self) -> tuple[Real, Real]:
+        """(months since joining, value of a unit of contract), rising: the mean of who is there, by what each pays."""
+        rows, _, place, value, _, _ = self._now
+        tenure = np.asarray(rows["tenure"], dtype=np.int64)
+        paid = np.bincount(tenure, weights=rows["contract"]) if len(tenure) else np.zeros(0)
+        months = np.flatnonzero(paid > 0)
+        worth = np.bincount(tenure, weights=rows["contract"] * value[place])[months] if len(months) else np.zeros(0)
+        return months.astype(np.float64), worth / paid[months]
+
     # --------------------------------------------------------------------------------------------------------- sums
 
     def sums(self) -> dict[tuple[str, str], Sum]:
