@@ -27,6 +27,7 @@ METHODS: dict[str, tuple[str, str, frozenset[str]]] = {
     "engagement": ("engagement", "engagement", frozenset()),
     "experiments": ("experiments", "experiments", frozenset()),
     "journey": ("journey", "journey", frozenset()),
+    "follow-up": ("follow_up", "follow_up", frozenset({"money", "reasons"})),
     "money": ("money", "money", frozenset({"money", "reasons", "assumptions"})),
     "segments": ("segments", "segments", frozenset()),
     "verdict": ("verdict", "verdict", frozenset({"money"})),

@@ -11,6 +11,7 @@
     change_by_cause                 why those who stayed pay more or less
     churn_by_tenth, differences, shares   what goes with leaving; of all that was lost, how much by which cause
     signs                           who showed a sign before leaving, and who showed it and stayed
+    called                          whom to call among those who left
     hazard_with_spikes, around_a_change   when in their life they leave; what followed a change
     fan                             what lies ahead, after what was, with a what-if
     value_beside_cost               what a newcomer is worth, beside what winning one costs
@@ -47,6 +48,7 @@ _WHERE = {
     "around_a_change": "journeys",
     "shares": "explaining",
     "signs": "rhythms",
+    "called": "calls",
     "cost_of_churn": "costs",
     "coverage_timeline": "coverage",
     "rate_over_time": "revenue",
@@ -75,6 +77,7 @@ __all__ = [
     "around_a_change",
     "backtest",
     "calibration",
+    "called",
     "change_by_cause",
     "churn_by_segment",
     "churn_by_tenth",
@@ -111,6 +114,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from tenure.charts.buyers import purchase_gaps, rfm_map
+    from tenure.charts.calls import called
     from tenure.charts.cohorts import cohort_heatmap, layer_cake
     from tenure.charts.costs import cost_of_churn
     from tenure.charts.coverage import coverage_timeline

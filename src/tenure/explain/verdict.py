@@ -159,12 +159,17 @@ def _past_due(facts: Facts, left: Left) -> frozenset[int]:
 
 
 def _speakers(facts: Facts, left: Left, says: Sequence[Stated]) -> dict[int, str]:
-    """What the words of a leaver name, where there are any and they can be read: a cause, `unknown` for none."""
-    texts = {}
+    """What a leaver names, as a person coded it or as his words are read: a cause, `unknown` for none."""
+    texts, coded = {}, {}
     for i, (one, said) in enumerate(zip(left.people, says, strict=True)):
+        # What a person made of it, in an interview or a correction, needs no reading.
+        if one.is_choice and said.by in ("interview", "correction") and said.cause is not None:
+            coded[i] = said.cause
+            continue
         words = one.comment or (said.said if said.text_ids else None)
         if words and one.is_choice:
             texts[str(i)] = words
     if not texts:
-        return {}
-    return {int(one.text_id): one.cause for one in reader(facts, texts).read(texts) if one.cause is not None}
+        return coded
+    read = {int(one.text_id): one.cause for one in reader(facts, texts).read(texts) if one.cause is not None}
+    return coded | read

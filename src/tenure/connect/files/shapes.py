@@ -66,7 +66,7 @@ class Shape:
     @property
     def has_customer(self) -> bool:
         """Whether rows belong to a customer, so that unknown columns can become traits."""
-        return "customer_id" in self.inputs and self.name not in ("traits", "identities")
+        return "customer_id" in self.inputs and self.name not in ("traits", "identities", "interviews")
 
 
 _TOLD = tuple(
@@ -227,11 +227,18 @@ _CANCELLATIONS = Shape(
     | {"cancel_comment": "comment"},
     dated="canceled_at",
 )
+# What `tenure why follow-up` gives out to fill in: its other columns tell who was called, and are left out.
+_INTERVIEWS = replace(
+    _ANSWERS,
+    name="interviews",
+    required=("customer_id", "kind"),
+    aliases={"customer": "customer_id", "reason": "choice", "notes": "comment", "interviewed_at": "answered_at"},
+)
 _SUBSCRIPTIONS = replace(_of_table(_SPANS), name="subscriptions", aliases={"customer": "customer_id"} | _CALLED)
 
 SHAPES: dict[str, Shape] = {
     **{name: _of_table(table) for name, table in TABLES.items() if name != "quarantine"},
-    **{shape.name: shape for shape in (_SUBSCRIPTIONS, _MRR, _MOVEMENTS, _SNAPSHOT, _CANCELLATIONS)},
+    **{shape.name: shape for shape in (_SUBSCRIPTIONS, _MRR, _MOVEMENTS, _SNAPSHOT, _CANCELLATIONS, _INTERVIEWS)},
 }
 BILLED = tuple(status for status in STATUSES if status in ("active", "past_due", "non_renewing", "trialing"))
 

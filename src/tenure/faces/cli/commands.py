@@ -125,7 +125,7 @@ def load(
         typer.Argument(
             metavar="TABLE",
             help="A table (customers, orders, ...) or a shape people have: subscriptions, mrr, movements, snapshot, "
-            "cancellations. With --from: the folder of the export.",
+            "cancellations, interviews. With --from: the folder of the export.",
         ),
     ],
     files: Annotated[

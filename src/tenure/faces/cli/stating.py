@@ -30,6 +30,7 @@ from tenure.faces.cli.why import (
 
 if TYPE_CHECKING:
     from tenure.explain.competition import Competition
+    from tenure.explain.follow_up import FollowUp
     from tenure.explain.leavers import Leaver
     from tenure.explain.stated import Stated
     from tenure.explain.surveys import Score, Surveys
@@ -335,3 +336,61 @@ def _tell_naming(found: Competition, rival: str, format: Format, tz: ZoneInfo) -
     ]  # fmt: skip
     keys = ("customer_id", "name", "left_at", "mrr", "currency", "by", "said", "rivals")
     tell(keys, rows, format, _people_table(rows, tz) if rows else "Nobody named it when leaving.\n")
+
+
+TO_FILL_IN = (
+    "--format csv > calls.csv is the sheet: fill in answered_at, choice (a code of the reasons) and comment, then "
+    "`tenure load interviews calls.csv`. Who was not reached stays empty."
+)
+
+
+@why.command("follow-up")
+def follow_up(
+    context: typer.Context,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    size: Annotated[int, typer.Option("--size", metavar="N", help="How many customers to call.")] = 20,
+    currency: CurrencyOption = None,
+    profile: ProfileOption = None,
+    known_on: KnownOnOption = None,
+    engine: EngineOption = None,
+    chart: ChartOption = None,
+    language: LanguageOption = "en",
+    format: FormatOption = Format.table,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Whom to call among those who left. A sample over value, segment and reason unknown, as a sheet to fill in.
+
+    `tenure load interviews FILE` reads the sheet back: what was said then counts in surveys and in the verdict.
+    """
+    period = asked(since, until)
+    drawn(chart)
+    shop = _shop(context, workspace)
+    from tenure.explain.follow_up import SHEET
+    from tenure.faces.cli import progress
+
+    with progress.shown("drawing"):
+        found: FollowUp = shop.why(
+            "follow-up", **period, size=size, currency=currency, profile=profile, known_on=known_on, engine=engine
+        )
+    draw(found, chart, language)
+    told = remarks(shop, known_on, profile, [TO_FILL_IN, *found.notes])
+    tell(SHEET, found.sheet(), format, _calls_text(found), told)
+
+
+def _calls_text(found: FollowUp) -> str:
+    from tenure.faces.cli.layout import Column, table, wrapped
+    from tenure.faces.cli.numbers import number
+
+    lead = f"{found.chosen_from:,} left by choice and were not interviewed; of {found.unknown:,} nobody knows why."
+    if found.interviewed:
+        lead += f" {found.interviewed:,} were interviewed already."
+    if not found.calls:
+        return lead + " There is nobody to call.\n"
+    columns = [Column("call"), Column("left"), Column("MRR", right=True), Column("why chosen", cut=True)]
+    columns.append(Column("stands for", right=True))
+    lines = []
+    for row in found.sheet():
+        mrr = "" if row["mrr"] is None else number(row["mrr"], "money", row["currency"])
+        lines.append([row["customer_id"], str(row["left_on"]), mrr, row["why_chosen"], f"{row['stands_for']:,.1f}"])
+    return wrapped(lead) + "\n\n" + table(columns, lines)
