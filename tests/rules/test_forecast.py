@@ -349,6 +349,37 @@ def test_ten_customers_without_tickets_or_rates_have_wide_intervals_and_are_told
         shop.forecast_replay(as_of="2025-08-31")
 
 
+def test_an_elasticity_is_measured_by_what_followed_a_price_rise_or_the_reason_is_told(company: Company) -> None:
+    facts = Facts()
+    terms = {"amount_minor": 1_000, "currency": "USD", "interval": "month", "plan_id": "basic"}
+    facts.change("dearer", "price", "2025-03-03")
+    for i in range(300):
+        name = f"c{i:03}"
+        facts.state(f"2024-06-{i % 27 + 1:02}", customer=name, status="active", **terms)
+        gone = None
+        if i < 150:
+            facts.exposed("dearer", customer=name, announced_at="2025-03-03", effective_at="2025-04-01")
+            facts.state("2025-04-01", customer=name, status="active", **terms | {"amount_minor": 1_200})
+            gone = f"2025-0{4 + i % 3}-15" if i < 45 else None
+        elif i < 165:
+            gone = f"2025-0{4 + i % 3}-15"
+        if gone:
+            facts.state(gone, customer=name, status="canceled", **terms)
+    shop = company(facts).workspace
+    asked: dict[str, Any] = {"as_of": "2025-08-31", "months": 2, "what_if": "price +10 % on plan basic"}
+    found = shop.forecast(**asked, elasticity="measured")
+    # 45 of 150 told left and 15 of 150 others: 20 more of 100, for a price 20 % higher.
+    assert any("20 % higher" in said and "'dearer'" in said for said in found.assumed)
+    (told,) = (float(said.split()[1]) for said in found.assumed if "is measured by" in said)
+    assert told == pytest.approx(-1.0, abs=0.15)
+    away = found.scenarios["what if"].expected["end"][0] / found.scenarios["forecast"].expected["end"][0]
+    assert away == pytest.approx(1 - 0.1 * -told, abs=0.003)
+    plain = shop.forecast(**asked)
+    assert any("Nobody is taken to leave" in said for said in plain.assumed)
+    with pytest.raises(BadInput, match="no change of a price"):
+        company(few()).workspace.forecast(**asked | {"as_of": "2025-12-31"}, elasticity="measured")
+
+
 def test_all_have_left_and_no_history_at_all(company: Company) -> None:
     facts = Facts()
     terms = {"amount_minor": 1_000, "currency": "USD", "interval": "month", "plan_id": "basic"}

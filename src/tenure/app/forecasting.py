@@ -7,11 +7,15 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from tenure.app.valuing import as_known
+from tenure.kernel.time import add_months
 
 if TYPE_CHECKING:
     from tenure.app.workspace import Workspace
     from tenure.predict.forecast import Forecast
     from tenure.predict.forecast_replay import ForecastReplay
+
+MEASURED = "measured"
+LOOK_BACK = 36  # months in which price changes are looked for
 
 
 def forecast(
@@ -21,7 +25,7 @@ def forecast(
     months: int = 12,
     what_if: str | Sequence[str] = (),
     new: float | None = None,
-    elasticity: float | None = None,
+    elasticity: float | str | None = None,
     currency: str | None = None,
     profile: str | None = None,
     known_on: str | datetime | None = None,
@@ -33,20 +37,28 @@ def forecast(
 
     as_of: the whole of that day is known (default: the last one told of); known_on: default as_of. what_if: words such
     as "price +10 % on plan B", see predict.what_if. new: newcomers a month (default: as in the past). elasticity: of
-    customers to price, 0 or below (default: nobody leaves for a price).
+    customers to price, 0 or below, or MEASURED by an event study of past price changes (default: nobody leaves for it).
     """
+    from tenure.explain.price_elasticity import price_elasticity
     from tenure.predict.forecast import forecast as ask
     from tenure.predict.what_if import elasticity_of, read_all
 
     asked = read_all((what_if,) if isinstance(what_if, str) else tuple(what_if))
-    chosen = None if elasticity is None else elasticity_of(elasticity)
+    told = None if elasticity in (None, MEASURED) else elasticity_of(elasticity)
 
     def attempt() -> Forecast:
         facts, cut = as_known(shop, as_of, known_on, engine, grain)
-        return ask(
-            facts, shop.definition(profile), cut=cut, ahead=months, currency=shop._reporting(currency), new=new,
-            asked=asked, elasticity=chosen, per_agent=shop.settings.tickets_per_agent, seed=seed,
+        definition, chosen = shop.definition(profile), told
+        said: tuple[str, ...] = ()
+        if elasticity == MEASURED:
+            study = price_elasticity(facts, definition, add_months(cut, -LOOK_BACK), cut)
+            chosen, said = max(study.value, -20.0), (study.sentence(),)
+        found = ask(
+            facts, definition, cut=cut, ahead=months, currency=shop._reporting(currency), new=new, asked=asked,
+            elasticity=chosen, per_agent=shop.settings.tickets_per_agent, seed=seed,
         )  # fmt: skip
+        found.assumed = (*found.assumed, *said)
+        return found
 
     return shop._again(attempt)
 

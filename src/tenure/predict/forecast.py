@@ -328,7 +328,7 @@ def _of_prices(asked: Sequence[WhatIf], elasticity: float | None) -> list[str]:
     if elasticity is None:
         return [f"{when} Nobody is taken to leave or to stay away because of it: --elasticity says otherwise."]
     return [
-        f"{when} Elasticity {elasticity:g}: a price 10 % higher drives {-10 * elasticity:g} % away, once, at the term "
+        f"{when} Elasticity {elasticity:.3g}: a price 10 % higher drives {-10 * elasticity:.2g} % away, once, at the term "
         "in which they first meet it, and as many of those who would have come."
     ]
 

@@ -91,10 +91,15 @@ def read_all(texts: Sequence[str]) -> tuple[WhatIf, ...]:
     return found
 
 
-def elasticity_of(number: float) -> float:
+def elasticity_of(told: float | str | None) -> float:
     """A price elasticity of customers, 0 or below; BadInput for what is none."""
-    if not (math.isfinite(number) and -20 <= number <= 0):
+    try:
+        number = float(told if told is not None else "")
+    except ValueError:
+        number = math.nan
+    if not -20 <= number <= 0:
         raise BadInput(
-            f"--elasticity {number:g}: write 0 or below, such as -0.5: a price 10 % higher then costs 5 % of customers"
+            f"--elasticity {told}: write 0 or below, such as -0.5 (a price 10 % higher then costs 5 % of customers), "
+            "or 'measured'"
         )
     return number

@@ -46,8 +46,11 @@ def forecast(
         float | None, typer.Option(metavar="N", help="New customers a month [default: an average of past months].")
     ] = None,
     elasticity: Annotated[
-        float | None,
-        typer.Option(metavar="E", help="Of customers to price, such as -0.5 [default: none leaves for a price]."),
+        str | None,
+        typer.Option(
+            metavar="E",
+            help="Of customers to price: -0.5, or 'measured' by past price changes [default: none leaves for one].",
+        ),
     ] = None,
     backtest: Annotated[
         bool,
