@@ -5,7 +5,7 @@
     python benchmarks/bench_verdict.py --companies 0 --out rows.csv          the table of what is there already
 
 Worlds: `mixed` (each cause absent in one company of four, else half to twice as strong as the simulator's default),
-`planted` (nothing but one segment that the product does not suit), `null` (no effect of any kind), `confounded` (unhappy
+`planted` (nothing but one segment that the product does not suit, four to eight times as badly as by default), `null` (no effect of any kind), `confounded` (unhappy
 customers leave more and are sent more mail, which does nothing). Asked are the last 18 of 30 months. The truth of a share
 is the mean of each leaver's own shares in the hazard as it was drawn; the truth of a change's effect is the sum of its
 part in all chances to decide within the study's months. The survey's shares are the stated reasons as counted, of those
@@ -54,7 +54,7 @@ def company(world: str, seed: int, customers: int) -> Any:
         return Company.confounded(**settings)
     chance = np.random.default_rng([seed, WORLDS.index(world)])
     if world == "planted":
-        return Company(causes=replace(Causes.none(), fit=float(chance.uniform(1.0, 2.0))), unevenness=0.0, **settings)
+        return Company(causes=replace(Causes.none(), fit=float(chance.uniform(4.0, 8.0))), unevenness=0.0, **settings)
     names = list(Causes.__dataclass_fields__)
     strengths = np.where(chance.random(len(names)) < 0.25, 0.0, chance.uniform(0.5, 2.0, len(names)))
     return Company(causes=Causes(**dict(zip(names, strengths.tolist(), strict=True))), **settings)

@@ -5,9 +5,10 @@
     found.findings    segments with unusual churn, proposed by one half of the customers, judged by the other
 
 Churn is what `customer_churn_rate` counts: who was there as a month began and none as it ended, however lost. A segment
-is unusual if it differs from customers who have been here as long. Halves are drawn by the hash of the customer's id:
-the same customer is in the same half every time. A trait without a date is the value of now; where it was written after
-the customer left it explains nothing, and a trait that all but tells who left is left out and named.
+is unusual if it differs from customers who have been here as long and pay as often (yearly, or not). Halves are drawn by
+the hash of the customer's id: the same customer is in the same half every time. A trait without a date is the value of
+now; where it was written after the customer left it explains nothing, and a trait that all but tells who left is left out
+and named.
 """
 
 from __future__ import annotations
@@ -123,20 +124,25 @@ def segments(facts: Facts, definition: Definition, first: date, after: date) -> 
     st = facts.statement()
     names, rows = _traited(st, months)
     columns = [f"t{i}" for i in range(len(names))]
-    listed = ", ".join(["half", "tenure", *columns])
+    listed = ", ".join(["half", "tenure", "pays_yearly", *columns])
     sql = st.render(f"SELECT {listed}, count(*) AS people, sum(gone) AS gone FROM {rows} GROUP BY {listed}")
     told = facts.engine.table(sql)
     people = np.asarray(told.column("people"), dtype=np.float64)
     gone = np.asarray(told.column("gone").cast("int64"), dtype=np.float64)
     half = np.asarray(told.column("half"), dtype=np.int64) == 0
-    tenure = np.array(told.column("tenure").to_pylist(), dtype=object)
+    yearly = told.column("pays_yearly").to_pylist()
+    # Who pays yearly can hardly leave before the renewal: that is no kind of customer, and others are beside their like.
+    alike = np.array([f"{one} {pays}" for one, pays in zip(told.column("tenure").to_pylist(), yearly, strict=True)])
     coded = [_coded(told.column(column).to_pylist(), people) for column in columns]
     left_out = _left_out(names, coded, people, gone)
     kept = [i for i, (values, _) in enumerate(coded) if names[i] not in left_out and len(values) > 1]
     levels = np.stack([coded[i][1] for i in kept], axis=1) if kept else np.zeros((len(people), 0), dtype=np.int64)
     values = [coded[i][0] for i in kept]
     chosen = [names[i] for i in kept]
-    proposals = hunt(levels, _expected(people, gone, tenure), gone, half)
+    hunted = levels.copy()
+    if "billing" in chosen:
+        hunted[:, chosen.index("billing")] = -1
+    proposals = hunt(hunted, _expected(people, gone, alike), gone, half)
     findings = in_family(
         "segments",
         [_finding(months, st, rows, one, kept, chosen, values, levels, people, gone, half) for one in proposals],
@@ -155,12 +161,12 @@ def segments(facts: Facts, definition: Definition, first: date, after: date) -> 
 
 
 def _expected(
-    people: np.ndarray[Any, Any], gone: np.ndarray[Any, Any], tenure: np.ndarray[Any, Any]
+    people: np.ndarray[Any, Any], gone: np.ndarray[Any, Any], alike: np.ndarray[Any, Any]
 ) -> np.ndarray[Any, Any]:
-    """How many of each row would leave if only tenure mattered."""
+    """How many of each row would leave if only tenure, and how often they pay, mattered."""
     expected = np.zeros(len(people))
-    for band in set(tenure.tolist()):
-        mine = tenure == band
+    for band in set(alike.tolist()):
+        mine = alike == band
         expected[mine] = people[mine] * (gone[mine].sum() / max(1.0, people[mine].sum()))
     return expected
 
@@ -304,7 +310,7 @@ def _traited(st: Statement, months: Months) -> tuple[list[str], str]:
     half = "CASE WHEN substr(md5(r.customer_id), 1, 1) < '8' THEN 0 ELSE 1 END"
     step = st.step(
         "traited",
-        f"SELECT r.customer_id, r.cut, r.tenure, r.gone, {half} AS half, {named} FROM {at_risk} AS r{joins}",
+        f"SELECT r.customer_id, r.cut, r.tenure, r.pays_yearly, r.gone, {half} AS half, {named} FROM {at_risk} AS r{joins}",
         keep=True,
         says="live customers at each month's beginning, with who they are",
     )

@@ -141,7 +141,7 @@ def segments(
 
 HELD_BACK = (
     "Points a month, of the customers held back, beside all others. Proposed by one half of the customers, judged by "
-    "the other against customers who have been here as long."
+    "the other against customers who have been here as long and pay yearly, or do not, as they do."
 )
 
 
