@@ -10,10 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tenure.explain.price_elasticity import _rise
+from tenure.kernel.time import add_months
 from tenure.lake.engines import Spark
 from tenure.predict.buyer_histories import Bought, buyer_histories, spending
 from tenure.predict.buyer_value import BuyerValue
 from tenure.predict.customer_months import customer_months
+from tenure.predict.forecast_purchases import _past
+from tenure.predict.support_load import _counted
 from tests.reference.builder import Facts, Shop, open_company
 
 if TYPE_CHECKING:
@@ -46,6 +50,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Itera
             facts.state(later.isoformat(), customer=f"c{i}", status="active", cancel_at=end, **terms)
         elif later < CUT:
             facts.state(later.isoformat(), customer=f"c{i}", status="active", **terms | {"amount_minor": 12_300})
+        if i % 2:
+            facts.exposed("dearer", "2024-05-01", "2024-06-01", customer=f"c{i}")
+    facts.change("dearer", "price", "2024-05-01")
     folder = tmp_path_factory.mktemp("parity-of-value")
     opened = open_company(folder / "shop", facts, timezone="Asia/Bangkok")
     days = [(f"c{i % 90}", date(2024, 1, 1) + timedelta(days=int(rng.integers(0, 650)))) for i in range(400)]
@@ -53,6 +60,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Itera
     orders = orders.assign(order_id=range(400), amount=rng.integers(-5, 90, 400), currency="USD")
     orders.to_csv(folder / "orders.csv", index=False)
     opened.workspace.load("orders", folder / "orders.csv")
+    asked = [
+        (f"t{i}", f"c{i % 60}", date(2024, 3, 1) + timedelta(days=4 * i), ("ann", "ben", None)[i % 3])
+        for i in range(150)
+    ]
+    tickets = pd.DataFrame(asked, columns=["ticket_id", "customer_id", "opened_at", "agent"])
+    tickets.to_csv(folder / "tickets.csv", index=False)
+    opened.workspace.load("tickets", folder / "tickets.csv")
     opened.workspace._engines["spark"] = Spark(spark)
     yield opened
     opened.close()
@@ -101,3 +115,17 @@ def test_what_a_buyer_is_worth_is_the_same_on_both_engines(shop: Shop) -> None:
     assert mine.num_rows == theirs.num_rows > 80
     for a, b in zip(mine.to_pylist(), theirs.to_pylist(), strict=True):
         assert a == {name: pytest.approx(b[name]) if isinstance(b[name], float) else b[name] for name in b}
+
+
+def test_tickets_first_purchases_and_price_rises_are_counted_alike(shop: Shop) -> None:
+    found = []
+    for engine in ("duckdb", "spark"):
+        facts = shop.workspace.facts("2025-09-30", engine)
+        spans = [(add_months(CUT, w - 18), add_months(CUT, w - 17)) for w in range(18)]
+        opened, agents = _counted(facts, spans)
+        rise = _rise(facts, shop.workspace.definition(), "dearer")
+        told = buyer_histories(Bought(facts, CUT, native="USD"))
+        bought = _past(BuyerValue.of(Bought(facts, CUT, native="USD"), date(2024, 1, 1), 6, 1.0), CUT)[1]
+        found.append((opened.tolist(), agents.tolist(), rise, told.age.tolist(), bought))
+    assert found[0] == found[1]
+    assert sum(found[0][0]) > 20 and max(found[0][1]) == 2 and found[0][2] > 0

@@ -108,26 +108,23 @@ def _rise(facts: Facts, definition: Definition, change: str) -> float | None:
     lags = ", ".join(f"lag({name}) {item} AS {name}_before" for name in (*same, "amount_minor"))
     moved = st.step("amounts_before", f"SELECT customer_id, ts, {', '.join(same)}, amount_minor, {lags} FROM {every}")
     equal = " AND ".join(f"coalesce({name} = {name}_before, {name} IS NULL AND {name}_before IS NULL)" for name in same)
-    told = ""
+    join, told = "", ""
     if facts.has("change_exposures"):
         columns = ("customer_id", "change_id")
-        exposed = facts.counted(
-            st,
-            facts.latest(st, "change_exposures", columns, step="exposed_to_price"),
-            columns,
-            "exposed_to_price_counted",
-        )
+        exposed = facts.latest(st, "change_exposures", columns, step="exposed_to_price")
+        exposed = facts.counted(st, exposed, columns, "exposed_to_price_counted")
         whom = st.step(
             "told_of_price",
             f"SELECT DISTINCT customer_id FROM {exposed} WHERE change_id = {d.literal(change)}",
             keep=True,
         )
-        told = f" AND (m.customer_id IN (SELECT customer_id FROM {whom}) OR NOT EXISTS (SELECT 1 FROM {whom}))"
+        join = f" LEFT JOIN {whom} AS w ON w.customer_id = m.customer_id CROSS JOIN (SELECT count(*) AS n FROM {whom}) AS a"
+        told = " AND (w.customer_id IS NOT NULL OR a.n = 0)"
     ratio = "CAST(m.amount_minor AS DOUBLE) / CAST(m.amount_minor_before AS DOUBLE)"
     since = "coalesce(c.announced_at, c.happened_at)"
     sql = st.render(
         f"SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY {ratio}) AS ratio FROM {moved} AS m JOIN {known} AS c "
-        f"ON c.change_id = {d.literal(change)} WHERE m.ts >= {since} AND m.ts < {since} + {_WITHIN_DAYS * DAY_US} "
+        f"ON c.change_id = {d.literal(change)}{join} WHERE m.ts >= {since} AND m.ts < {since} + {_WITHIN_DAYS * DAY_US} "
         f"AND m.amount_minor_before > 0 AND m.amount_minor > m.amount_minor_before AND {equal}{told}"
     )
     rows: list[dict[str, Any]] = facts.engine.table(sql).to_pylist()
