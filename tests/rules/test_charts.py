@@ -65,6 +65,21 @@ EVERY: dict[str, Callable[[str, int], Any]] = {
         language,
         width,
     ),
+    "signs": lambda language, width: charts.signs(
+        [
+            {"label": "Fell silent", "caught": 0.3, "caught_low": 0.2, "caught_high": 0.4, "lead_days": 21}
+            | {"false_alarms": 0.05, "false_low": 0.04, "false_high": 0.06},
+            {"label": "Champion left", "caught": None, "caught_low": None, "caught_high": None, "lead_days": None}
+            | {"false_alarms": 0.01, "false_low": 0.0, "false_high": 0.02},
+        ],
+        language,
+        width,
+    ),
+    "called": lambda language, width: charts.called(
+        [{"label": "top third", "known": known, "called": 2, "stands_for": 9.0} for known in (False, True)],
+        language,
+        width,
+    ),
     "customers_by_period": lambda language, width: charts.customers_by_period(
         [{"period": day, "customers": 10, "new_customers": 4} for day in MONTHS], language, width=width
     ),
@@ -209,6 +224,8 @@ def test_a_chart_of_no_rows_is_an_empty_picture_and_no_error(name: str) -> None:
         "rate_over_time": lambda: charts.rate_over_time([]),
         "revenue_by_period": lambda: charts.revenue_by_period([], "USD"),
         "coverage_timeline": lambda: charts.coverage_timeline([], None, None),
+        "signs": lambda: charts.signs([]),
+        "called": lambda: charts.called([]),
         "customers_by_period": lambda: charts.customers_by_period([]),
     }
     assert charts.svg(empty[name]()).startswith("<svg")

@@ -23,7 +23,7 @@ AT = datetime(2026, 3, 5, tzinfo=UTC)
 
 
 def told(reverse: bool = False) -> Facts:
-    """Sixty who left in March: every fourth said why, every tenth paid ten times as much, one in ten lost by a payment."""
+    """Sixty who left in March: one in four said why, one in ten paid ten times as much, one in ten did not pay."""
     facts = Facts()
     for i in sorted(range(60), reverse=reverse):
         name, plan = f"c{i:02d}", ["basic", "team", "pro"][i % 3]

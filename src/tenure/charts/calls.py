@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def called(rows: Any, language: str = "en", width: int = look.WIDE, height: int = 0) -> alt.LayerChart:
     """A bar of who left with the called in front, for each third of what was paid.
 
-    rows: `label` (the third), `known` (whether a reason is known), `called`, `stands_for` (how many left), in the order shown.
+    rows: `label` (the third), `known` (whether a reason is known), `called`, `stands_for` (how many left), in the order
+    shown.
     """
     import altair as alt
 
