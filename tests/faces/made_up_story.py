@@ -33,6 +33,7 @@ from tenure.app.story import (
     Headline,
     Layer,
     Leavers,
+    LeavesNext,
     Match,
     MovementLine,
     MovementPeriod,
@@ -43,6 +44,7 @@ from tenure.app.story import (
     Period,
     Point,
     Recurring,
+    ScoredRow,
     SegmentRate,
     SegmentTable,
     ShareLine,
@@ -545,6 +547,7 @@ def subscription_story() -> Story:
         due=coming_due(),
         costs=costs(),
         causes=causes(),
+        leaves_next=leaves_next(),
     )
 
 
@@ -557,6 +560,15 @@ def causes() -> Causes:
         CausePart("unknown", 0.6, 0.41, 0.67, 0.56, 0.31, 0.68),
     )
     return Causes(Period(month(18).start, month(29).end), 240, parts, "tenure why --from 2024-11 --to 2025-10")
+
+
+def leaves_next() -> LeavesNext:
+    """Two of 900 who are scored: one whose payments fail, one of whose worth nothing is known."""
+    rows = (
+        ScoredRow("c-17", "บริษัท ตัวอย่าง จำกัด", 0.724, 0.663, Decimal("78910.81"), Decimal("57131.43"), "THB"),
+        ScoredRow("c-4", "<b>Bold & Sons</b>", 0.31),
+    )
+    return LeavesNext(date(2025, 11, 1), 90, 900, 61.4, rows, "at_stake", "tenure risk --horizon 90d --top 10")
 
 
 def costs() -> Costs:

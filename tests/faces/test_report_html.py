@@ -137,7 +137,19 @@ def test_the_first_screen_answers_every_question_of_a_subscription_business() ->
 def test_answers_open_to_the_customers_in_them() -> None:
     parsed = Page(page("subscriptions"))
     answers = [one["id"] for one in parsed.all("details") if one.get("class") == "answer"]
-    assert answers == ["why-1", "noise", "leavers", "chosen", "verdict", "ahead", "due", "costs", "worse", "trust"]
+    assert answers == [
+        "why-1",
+        "noise",
+        "leavers",
+        "chosen",
+        "verdict",
+        "next",
+        "ahead",
+        "due",
+        "costs",
+        "worse",
+        "trust",
+    ]
     opened_costs = page("subscriptions").split('id="costs"', 1)[1].split('id="worse"', 1)[0]
     assert "ARR past due that was paid after all" in opened_costs
     assert "tenure cost --from 2025-10" in opened_costs

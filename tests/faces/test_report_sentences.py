@@ -39,7 +39,7 @@ from tenure.app.story import (
 )
 from tenure.faces.report.pictures import pictures, rate_of_all
 from tenure.faces.report.sentences import Sentence, Teller, report_language, target_state, tone_of
-from tests.faces.made_up_story import about, causes, month, order_story, subscription_story
+from tests.faces.made_up_story import about, causes, leaves_next, month, order_story, subscription_story
 
 OCTOBER, SEPTEMBER = month(29), month(28)
 
@@ -446,6 +446,18 @@ def test_why_they_left_is_told_by_share_with_the_unknown_as_large_as_it_is() -> 
     nothing = replace(causes(), parts=(CausePart("unknown", 1.0, 0.7, 1.0),))
     assert told(teller().verdict(nothing)).startswith("Nothing that is known of the 240 customers lost")
     assert teller().verdict_rows(nothing)[1] == [["Unknown", "100.0%", "70.0% to 100.0%", ""]]
+
+
+def test_who_leaves_next_is_told_with_chance_worth_and_expected_loss() -> None:
+    assert told(teller().leaves_next(leaves_next())) == (
+        "Of 900 customers scored as of 1 Nov 2025, about 61 are expected to leave within 90 days. Those with the "
+        "largest expected loss, chance times what they are still worth, stand first."
+    )
+    head, rows = teller().leaves_next_rows(leaves_next())
+    assert len(head) == 5
+    assert rows[0][1:] == ["72.4%", "66.3%", "THB\xa078,911", "THB\xa057,131"]
+    assert rows[1] == ["<b>Bold & Sons</b>", "31.0%", "", "", ""]
+    assert "likeliest stand first" in told(teller().leaves_next(replace(leaves_next(), ranked="chance")))
 
 
 def test_what_churn_cost_is_told_as_far_as_it_is_known() -> None:

@@ -119,6 +119,14 @@ ANSWER = {"kind": None, "answered_at": None, "score": None, **SAID, "source": No
 MENTION = {"rating": None, "text": None, "customer_id": None, "competitor": None}
 TOUCH = {"play": None, "channel": None, "outcome": None}
 OFFER = {"price_minor": None, "currency": "USD", "interval": "month", "features": None}
+SCORE = {
+    "horizon": None,
+    "probability": None,
+    "voluntary": None,
+    "involuntary": None,
+    "value": None,
+    "model_version": None,
+}
 CONTACT = {"role": "user", "joined_at": None, "left_at": None}
 TRAIT = {"value": None, "number": None}
 INSTANTS = {
@@ -177,6 +185,7 @@ class Facts:
             "touches": [],
             "competitor_offers": [],
             "exposures": [],
+            "scores": [],
         }
 
     def state(
@@ -324,6 +333,12 @@ class Facts:
         at = instant(exposed_at)
         key = {"experiment": experiment, "customer_id": customer}
         return self._add("exposures", key, {"arm": arm, "exposed_at": at}, columns, at)
+
+    def score(self, customer: str, as_of: str, probability: float, **columns: Any) -> Row:
+        """What a model said of a customer; columns: model (default leaving-30d), involuntary, value, ..."""
+        key = {"model": columns.pop("model", "leaving-30d"), "customer_id": customer, "as_of": instant(as_of)}
+        plain = {**SCORE, "probability": probability}
+        return self._add("scores", key, plain, columns, key["as_of"])
 
     def offer(self, competitor: str, product: str, observed_at: str, **columns: Any) -> Row:
         """What a rival asks for a product."""

@@ -189,6 +189,17 @@ def test_the_answer_is_plain_json_and_says_what_would_settle_each_cause(found: V
         } < set(one)
 
 
+def test_the_report_tells_the_same_verdict_of_its_last_twelve_months(shop: Workspace) -> None:
+    told = shop.story(month="2026-05", known_on="2026-06-30").causes
+    assert told is not None
+    asked = shop.why("verdict", since="2025-06", until="2026-05", known_on="2026-06-30")
+    assert (told.period.start, told.period.end, told.customers) == (asked.first, asked.after, len(asked.left.people))
+    assert [part.cause for part in told.parts] == [one.cause for one in asked.causes]
+    for part, one in zip(told.parts, asked.causes, strict=True):
+        assert (part.customers, part.mrr) == pytest.approx((one.customers.value, one.mrr.value)), part.cause
+    assert told.command == "tenure why --from 2025-06 --to 2026-05"
+
+
 def test_a_period_in_which_nobody_left_is_refused(shop: Workspace) -> None:
     with pytest.raises(BadPeriod, match="nobody left"):
         shop.why("verdict", since="2030-01", known_on="2030-02-28")

@@ -16,6 +16,7 @@ from tenure.app.closing import reconciled
 from tenure.app.coverage import is_reconstructed, trust
 from tenure.errors import BadInput
 from tenure.kernel import stats
+from tenure.kernel.money import exponent
 from tenure.kernel.time import add_months, floor_day, whole_days
 from tenure.measure import cohorts as cohorts_of
 from tenure.measure import lifetimes, openings, orders
@@ -36,7 +37,8 @@ FLOWS = ("new", "reactivation", "resume", "expansion", "contraction", "pause", "
 LOSSES = ("contraction", "pause", "churn")
 RATES = ("customer_churn_rate", "gross_mrr_churn_rate", "net_mrr_churn_rate", "nrr_12m", "grr_12m")
 FEWEST_LEAVERS = 30  # fewer say nothing of why
-_EVIDENCE = ("usage", "tickets", "survey_responses", "interactions", "changes")  # what may have happened before
+SCORES_LAST = 45  # days; older scores say little of who leaves next
+_EVIDENCE = ("usage", "tickets", "answers", "touches", "changes")  # what may have happened before
 _COUNTED = (
     "customers",
     "customers_churned",
@@ -275,6 +277,7 @@ def _subscriptions(scope: _Scope, found: s.Story, span: tuple[date, date], progr
         due=_due(scope, cells),
         costs=_costs(scope, cells),
         causes=_causes(scope, cells, progress),
+        leaves_next=_leaves_next(scope, people),
         worse=_worse(scope),
         cohorts=tables,
         survival=survival,
@@ -805,6 +808,84 @@ def _causes(scope: _Scope, cells: _Cells, progress: Progress) -> s.Causes | None
     last = scope.after - timedelta(days=1)
     command = f"tenure why --from {first:%Y-%m} --to {last:%Y-%m}"
     return s.Causes(s.Period(first, scope.after), len(found.left.people), parts, command)
+
+
+def _leaves_next(scope: _Scope, people: dict[str, dict[str, Any]]) -> s.LeavesNext | None:
+    """The last scores of the period, as `tenure risk` stored them; None without any that are fresh."""
+    from tenure.app.fitting import HORIZONS, name_of
+    from tenure.lake.portable import from_micros, micros
+    from tenure.measure import states
+
+    facts = scope.facts
+    if not facts.has("scores"):
+        return None
+    models = {name_of(name): (name, days) for name, days in HORIZONS.items() if isinstance(days, int)}
+    st = facts.statement()
+    columns = ("customer_id", "model", "as_of", "probability", "involuntary", "value")
+    known = facts.counted(st, facts.latest(st, "scores", columns), columns, "counted_scores")
+    end = _end(facts, scope.after)
+    among = ", ".join(f"'{model}'" for model in models)
+    fresh = f"model IN ({among}) AND as_of <= {micros(end)} AND as_of > {micros(end - timedelta(days=SCORES_LAST))}"
+    last = facts.engine.table(
+        st.render(
+            f"SELECT model, max(as_of) AS as_of FROM {known} WHERE {fresh} AND probability IS NOT NULL "
+            "GROUP BY model ORDER BY as_of DESC, model LIMIT 1"
+        )
+    ).to_pylist()
+    if not last:
+        return None
+    model, instant = last[0]["model"], last[0]["as_of"]
+    horizon, days = models[model]
+    every = states.all_states(st, facts, ("customer_id", "currency"))
+    pays = st.step(
+        "scored_pay_in",
+        f"SELECT customer_id, max_by(currency, ts) AS currency FROM {every} "
+        f"WHERE ts < {micros(end)} AND currency IS NOT NULL GROUP BY customer_id",
+    )
+    told = st.step(
+        "scores_in_money",
+        f"SELECT s.customer_id, s.probability, s.involuntary, s.value, p.currency FROM {known} AS s "
+        f"LEFT JOIN {pays} AS p ON p.customer_id = s.customer_id "
+        f"WHERE s.model = '{model}' AND s.as_of = {instant} AND s.probability IS NOT NULL",
+        keep=True,
+    )
+    chances = "sum(CAST(round(probability * 1000000) AS BIGINT)) AS chance"
+    sums = facts.engine.table(
+        st.render(f"SELECT currency, count(*) AS n, {chances} FROM {told} GROUP BY currency ORDER BY currency")
+    ).to_pylist()
+    units: dict[str | None, float] = {row["currency"]: 1.0 for row in sums}
+    if scope.currency is not None:
+        for currency in units:
+            unit = None if currency is None else scope.conversion.unit(currency, day_before(scope.after))
+            shift = 0 if currency is None else exponent(currency) - exponent(scope.currency)
+            units[currency] = 0.0 if unit is None else unit / SCALE * 10.0**shift
+    comparable = scope.currency is not None or len([currency for currency in units if currency]) == 1
+    worth = " ".join(f"WHEN currency = '{currency}' THEN {unit!r}" for currency, unit in units.items() if currency)
+    stake = f"probability * value * CASE {worth} ELSE 0 END" if worth else "0"
+    order = f"coalesce({stake}, 0) DESC, " if comparable else ""
+    rows = facts.engine.table(
+        st.render(f"SELECT * FROM {told} ORDER BY {order}probability DESC, customer_id LIMIT 10")
+    ).to_pylist()
+
+    def shown(row: dict[str, Any]) -> s.ScoredRow:
+        value, currency = row["value"], row["currency"] or ""
+        if value is not None and scope.currency is not None and units[row["currency"]]:
+            value, currency = value * units[row["currency"]], scope.currency
+        worth = stake = None
+        if value is not None and currency:
+            worth, stake = (_cents(Decimal(str(each)), currency) for each in (value, value * row["probability"]))
+        name = people.get(row["customer_id"], {}).get("name") or ""
+        return s.ScoredRow(row["customer_id"], name, row["probability"], row["involuntary"], worth, stake, currency)
+
+    return s.LeavesNext(
+        from_micros(instant).astimezone(facts.timezone).date(),
+        days,
+        sum(row["n"] for row in sums),
+        sum(int(row["chance"]) for row in sums) / 1_000_000,
+        tuple(shown(row) for row in rows),
+        "at_stake" if comparable else "chance",
+        f"tenure risk --horizon {horizon} --top 10",
+    )
 
 
 def _standing_amount(scope: _Scope, micro: int, currency: str) -> tuple[str, Decimal]:

@@ -333,6 +333,40 @@ class Causes:
     command: str
 
 
+@dataclass(frozen=True)
+class ScoredRow:
+    """A customer's stored score: the chance to leave within the horizon, the part of it by failed payment.
+
+    worth     what the customer is still expected to bring, major units; None where that is not known
+    at_stake  chance x worth
+    """
+
+    id: str
+    name: str
+    chance: float
+    by_payment: float | None = None
+    worth: Decimal | None = None
+    at_stake: Decimal | None = None
+    currency: str = ""
+
+
+@dataclass(frozen=True)
+class LeavesNext:
+    """Who leaves next, by the last scores that `tenure risk` wrote before the period's end or at it.
+
+    scored    how many customers have a score; expected: the sum of their chances
+    rows      the (up to ten) with most at stake, or the likeliest where worth cannot be compared, as `ranked` says
+    """
+
+    day: date
+    days: int
+    scored: int
+    expected: float
+    rows: tuple[ScoredRow, ...]
+    ranked: Literal["at_stake", "chance"]
+    command: str
+
+
 # The lines of `tenure cost` that the report tells, in its order.
 COST_LINES = (
     "customers_lost", "mrr_lost", "arr_lost", "forgone_value", "replacement_cost", "arr_scheduled", "arr_past_due",
@@ -701,3 +735,4 @@ class Story:
     due: ComingDue | None = None
     costs: Costs | None = None
     causes: Causes | None = None
+    leaves_next: LeavesNext | None = None

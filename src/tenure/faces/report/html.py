@@ -133,6 +133,13 @@ def render(story: Story, language: str = "en") -> str:
             }
             if story.causes
             else None,
+            leaves_next={
+                "answer": teller.leaves_next(story.leaves_next),
+                "rows": teller.leaves_next_rows(story.leaves_next),
+                "command": story.leaves_next.command,
+            }
+            if story.leaves_next
+            else None,
             ahead={
                 "answer": teller.ahead(story.ahead),
                 "scheduled": story.ahead.scheduled,

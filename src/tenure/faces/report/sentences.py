@@ -29,6 +29,7 @@ from tenure.app.story import (
     Figure,
     Headline,
     Leavers,
+    LeavesNext,
     Note,
     Opened,
     Orders,
@@ -602,6 +603,38 @@ class Teller:
                 [self.cause_of_leaving(part.cause), *shown(part.customers, part.low, part.high), *money, strength]
             )
         return head, rows
+
+    def leaves_next(self, told: LeavesNext) -> list[Sentence]:
+        """How many of those who are scored are expected to leave, and what the list shows."""
+        expected = self.language.number(Decimal(str(told.expected)), 0)
+        sentence = self._say(
+            "next.expected",
+            scored=self.count(told.scored),
+            expected=Told(expected),
+            days=self.language.number(told.days),
+            day=self.language.day(told.day),
+        )
+        return [sentence, self._say("next.at_stake" if told.ranked == "at_stake" else "next.likeliest")]
+
+    def leaves_next_rows(self, told: LeavesNext) -> tuple[list[str], list[list[str]]]:
+        """The head and rows of those who leave next."""
+        words, percent = self.language.words, self.language.percent
+        head = ["customer.name", "next.chance", "next.by_payment", "next.worth", "next.stake"]
+
+        def money(value: Decimal | None, currency: str) -> str:
+            return "" if value is None else self.language.money(value, currency)
+
+        rows = [
+            [
+                name_of(row.name, row.id),
+                percent(row.chance),
+                "" if row.by_payment is None else percent(row.by_payment),
+                money(row.worth, row.currency),
+                money(row.at_stake, row.currency),
+            ]
+            for row in told.rows
+        ]
+        return [words(key) for key in head], rows
 
     def costs(self, costs: Costs) -> list[Sentence]:
         """What churn cost, what is at risk and what was kept."""

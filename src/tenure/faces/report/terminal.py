@@ -21,6 +21,7 @@ from tenure.app.story import (
     Hazard,
     Headline,
     Leavers,
+    LeavesNext,
     Opened,
     Orders,
     Recurring,
@@ -65,6 +66,8 @@ def print_report(story: Story, console: Console, language: str = "en") -> None:
         _chosen(teller, console, story.chosen)
     if story.causes:
         _verdict(teller, console, story.causes)
+    if story.leaves_next:
+        _leaves_next(teller, console, story.leaves_next)
     if story.ahead:
         _ahead(teller, console, story.ahead)
     if story.due:
@@ -263,6 +266,21 @@ def _verdict(teller: Teller, console: Console, causes: Causes) -> None:
         bar.stylize("dim" if part.cause == "unknown" else "cyan")
         table.add_row(*(Text(row[index]) for index in shown), bar)
     console.print(table)
+
+
+def _leaves_next(teller: Teller, console: Console, told: LeavesNext) -> None:
+    from rich.text import Text
+
+    _heading(console, teller.language.words("next.question"))
+    _say(console, teller.leaves_next(told))
+    head, rows = teller.leaves_next_rows(told)
+    table = _table(console)
+    for index, name in enumerate(head):
+        table.add_column(name, justify="right" if index else "left", no_wrap=bool(index))
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+    console.print(Text(f"{teller.language.words('next.more')} {told.command}", "dim"))
 
 
 def _chosen(teller: Teller, console: Console, chosen: Chosen) -> None:
