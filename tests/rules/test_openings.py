@@ -47,8 +47,18 @@ def listed(shop: Workspace, name: str, **options: Any) -> list[tuple[Any, ...]]:
     return [(row["customer_id"], row["currency"], row["amount"], row["base"], row["what"]) for row in rows]
 
 
-@pytest.mark.parametrize("by", [(), ("plan_id",), ("currency",), ("tenure",)], ids=str)
-@pytest.mark.parametrize("currency", ["USD", "EUR", "each"])
+@pytest.mark.parametrize(
+    ("currency", "by"),
+    [
+        ("USD", ()),
+        ("USD", ("tenure",)),
+        ("EUR", ("plan_id",)),
+        ("EUR", ("currency",)),
+        ("each", ()),
+        ("each", ("plan_id",)),
+    ],
+    ids=str,
+)
 def test_every_metric_of_the_catalogue_adds_up_to_its_customers(
     shop: Workspace, currency: str, by: tuple[str, ...]
 ) -> None:
