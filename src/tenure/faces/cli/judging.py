@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tenure.faces.cli.outputs import Format, as_csv, as_json, put
@@ -34,13 +36,14 @@ def tell_verdict(found: Verdict, format: Format, remarks: list[str], customers: 
 def as_text(found: Verdict, remarks: list[str]) -> str:
     """The verdict for people."""
     from tenure.faces.cli.layout import Column, table
+    from tenure.faces.cli.numbers import amount
     from tenure.text import Taxonomy
 
     names = Taxonomy.load()
     whole = found.as_json()
     mrr = whole["mrr_lost"]
-    lost = "MRR not in one currency" if mrr is None else f"{mrr} {whole['currency']} MRR"
-    period = f"from {whole['period_start']} up to {whole['period_end']}"
+    lost = "MRR not in one currency" if mrr is None else f"{amount(Decimal(mrr), whole['currency'])} of MRR"
+    period = f"from {found.first} to {found.after - timedelta(days=1)}"
     lines = [f"{whole['customers_lost']:,} customers lost {period}, {lost}.", ""]
     columns = [Column("cause", cut=True), Column("customers", right=True), Column("90 % interval", right=True)]
     columns += [Column("MRR", right=True), Column("90 % interval", right=True)]
