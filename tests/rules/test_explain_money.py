@@ -75,6 +75,19 @@ def test_as_many_leave_for_all_causes_together_as_left(asked: tuple[Any, Any, st
     assert heads == pytest.approx(left) if currency == "USD" else heads <= left + 1e-9
 
 
+def test_what_is_threatened_is_valued_as_what_was_lost(asked: tuple[Any, Any, str]) -> None:
+    found, cost, _ = asked
+    whole = {unit: cost.line("arr_at_risk", unit).value for unit in found.currencies}
+    threats = [one for one in found.threats if one.kind != "scored"]
+    for unit, arr in whole.items():
+        mine = [one for one in threats if one.currency == unit]
+        assert 12 * sum(one.mrr for one in mine) == (_major(arr, unit) if arr is not None else 0)
+    valued = [one for one in threats if one.value]
+    assert valued
+    # The margin of at most five years' months.
+    assert all(0 < one.value <= float(one.mrr * cost.assumed.margin) * 60 for one in valued)
+
+
 def test_the_dearest_losses_come_first_and_say_why_as_far_as_known(asked: tuple[Any, Any, str]) -> None:
     found, cost, _ = asked
     values = [one.forgone or 0 for one in found.hurt]

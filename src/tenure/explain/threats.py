@@ -20,10 +20,12 @@ from tenure.explain.leavers import Leaver
 from tenure.explain.stated import stated
 from tenure.kernel.money import exponent
 from tenure.lake.facts import Facts
-from tenure.lake.portable import from_micros, micros
+from tenure.lake.portable import day_number, from_micros, micros
 from tenure.measure import at_risk, states
-from tenure.measure.costs import Cost, in_major
+from tenure.measure.costs import Cost, in_major, months_ahead
 from tenure.measure.currencies import day_before
+from tenure.measure.lifetimes import months_begun
+from tenure.measure.movements import movements
 from tenure.measure.openings import Opening
 from tenure.text import Taxonomy
 
@@ -35,8 +37,9 @@ class Threat:
     """What is threatened in one way for one cause: customers, MRR and lifetime value, in major units.
 
     kind: scheduled, past_due, renewal or scored; cause: None where nothing can be said (renewals, scores). expected: of
-    scores, how many are expected to leave; mrr: None where it is not known in this currency; value: what scores expect
-    to lose of lifetime value.
+    scores, how many are expected to leave; mrr: None for scores; value: the margin these customers would still bring by
+    how long customers of their tenure stay (as a loss is valued), None where that is not known; of scores, chance times
+    lifetime value, summed.
     """
 
     kind: str
@@ -56,7 +59,8 @@ class Threat:
             shown = Decimal(round(self.mrr * 10**digits)).scaleb(-digits)
         return {
             "name": self.kind, "cause": self.cause, "currency": self.currency, "customers": self.customers,
-            "mrr_threatened": shown, "expected_customers": self.expected, "expected_value_lost": self.value,
+            "mrr_threatened": shown, "expected_customers": self.expected,
+            "value_threatened": None if self.value is None else round(self.value, 2),
             "horizon": self.horizon,
         }  # fmt: skip
 
@@ -71,23 +75,47 @@ def threats(facts: Facts, cost: Cost, taxonomy: Taxonomy | None = None) -> list[
     told = _told(
         facts, [one.customer_id for one in risky if one.kind == "scheduled" and one.customer_id], cost, taxonomy
     )
-    sums: dict[tuple[str, str | None, str], tuple[set[str], Fraction | None]] = {}
+    ahead, margin = months_ahead(cost), cost.assumed.margin
+    months = _months(facts, cost, {one.customer_id for one in risky if one.customer_id})
+    sums: dict[tuple[str, str | None, str], tuple[set[str], Fraction, Fraction | None]] = {}
     for one in risky:
         if one.currency is None or one.customer_id is None:
             continue
         cause = {"past_due": "involuntary", "scheduled": told.get(one.customer_id, "unknown")}.get(one.kind)
         amount, currency = opening.worth(one.mrr, one.currency, day)
-        who, mrr = sums.get((one.kind, cause, currency), (set(), Fraction(0)))
-        sums[one.kind, cause, currency] = (
-            who | {one.customer_id},
-            (mrr or Fraction(0)) + in_major(Fraction(amount), currency),
-        )
+        paid = in_major(Fraction(amount), currency)
+        left = ahead[min(months.get(one.customer_id, 1), len(ahead) - 1)] if ahead else None
+        who, mrr, value = sums.get((one.kind, cause, currency), (set(), Fraction(0), Fraction(0)))
+        more = None if value is None or left is None else value + paid * margin * left
+        sums[one.kind, cause, currency] = who | {one.customer_id}, mrr + paid, more
     order = {kind: i for i, kind in enumerate(at_risk.RISKS)}
-    found = [Threat(kind, cause, currency, len(who), mrr) for (kind, cause, currency), (who, mrr) in sums.items()]
+    found = [
+        Threat(kind, cause, currency, len(who), mrr, value=None if value is None else float(value))
+        for (kind, cause, currency), (who, mrr, value) in sums.items()
+    ]
     found.sort(
         key=lambda one: (order[one.kind], one.currency or "", one.cause == "unknown", -(one.mrr or 0), one.cause or "")
     )
     return [*found, *_scored(facts, cost)]
+
+
+def _months(facts: Facts, cost: Cost, customers: set[str]) -> dict[str, int]:
+    """The months that each of these customers has begun since the first payment, as the period closes."""
+    import pyarrow as pa
+
+    if not customers:
+        return {}
+    facts.engine.lend("threatened", pa.table({"customer_id": pa.array(sorted(customers), pa.string())}))
+    st = facts.statement()
+    moved = movements(st, facts, cost.definition, states.shape(facts, cost.definition), [cost.period])
+    first = st.step(
+        "first_days",
+        f"SELECT m.customer_id, min(m.day) AS start_day FROM {moved} AS m JOIN threatened AS t ON t.customer_id = m.customer_id "
+        "WHERE m.closes = 1 AND m.customer0 = 0 AND m.customer1 = 1 GROUP BY m.customer_id",
+    )
+    begun = months_begun(facts.engine.dialect, "start_day", str(day_number(cost.period.after)))
+    rows = facts.engine.table(st.render(f"SELECT customer_id, greatest({begun}, 1) AS months FROM {first}")).to_pylist()
+    return {row["customer_id"]: int(row["months"]) for row in rows}
 
 
 def _told(facts: Facts, customers: Sequence[str], cost: Cost, taxonomy: Taxonomy | None) -> dict[str, str]:

@@ -724,6 +724,11 @@ def losses_of(cost: Cost) -> list[Loss]:
     ]
 
 
+def months_ahead(cost: Cost) -> list[Fraction | None]:
+    """How many more months a customer would stay, by the months begun since the first payment; [] if nobody knows."""
+    return _Book(cost.answer, cost.period).left("")[0]
+
+
 def in_major(value: Fraction, currency: str) -> Fraction:
     """A line's money in major units, exactly."""
     return value / (SCALE * 1_000_000 * 10 ** exponent(currency))
