@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tenure import Workspace
 from tenure.charts import svg
 from tenure.explain.money import _together
+from tenure.faces.cli.ending import run as command_line
 from tests.reference.builder import Company, Facts
 from tests.rules.simulated_shop import opened
 
@@ -113,7 +114,9 @@ def test_rounded_parts_add_up_to_the_rounded_whole(parts: list[Fraction], curren
     assert all(abs(Fraction(one) - part) < Fraction(1, 10**digits) for one, part in zip(found, parts, strict=True))
 
 
-def test_threats_are_told_by_the_cause_that_was_named_with_them(company: Company, tmp_path: Path) -> None:
+def test_threats_are_told_by_the_cause_that_was_named_with_them(
+    company: Company, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     facts = Facts()
     facts.state("2025-01-01", customer="gone")
     facts.state("2026-03-10", customer="gone", status="canceled", cancel_actor="customer")
@@ -153,6 +156,10 @@ def test_threats_are_told_by_the_cause_that_was_named_with_them(company: Company
     assert 12 * sum(one.mrr for one in found.threats if one.mrr is not None) == cost.line("arr_at_risk").shown()
     assert [(one.name, one.mrr) for one in found.causes] == [("unknown", 100)]
     assert found.segments == ()
+    workspace = ["--workspace", str(shop.workspace.folder)]
+    assert command_line(["why", "money", "--from", "2026-03", *workspace]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "expected by the scores 2 0.8 in 30d $60.00" in said
 
 
 def test_where_nobody_left_nothing_is_lost_and_it_says_so(company: Company) -> None:

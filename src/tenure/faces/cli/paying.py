@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -127,7 +128,7 @@ def _text(found: Money, rows: list[dict[str, Any]], zone: ZoneInfo) -> str:
             told = one.as_json()
             cause = "" if one.cause is None else causes[one.cause].name("en")
             expected = "" if one.expected is None else f"{one.expected:,.1f} in {one.horizon or ''}".strip()
-            value = "" if one.value is None else _money(round(one.value, 2), one.currency)
+            value = "" if one.value is None else _money(Decimal(str(round(one.value, 2))), one.currency)
             lines.append(
                 [
                     _KINDS[one.kind],
