@@ -161,13 +161,19 @@ def test_nobody_leaves_everybody_has_left_and_ten_customers() -> None:
 # ------------------------------------------------------------------------------------------------------ new business
 
 
-def test_a_steady_count_is_its_mean_and_a_wandering_one_follows_the_last_months() -> None:
+def test_steady_counts_stay_growing_ones_grow_on_and_wandering_ones_follow_the_last_months() -> None:
     rng = np.random.default_rng(2)
-    steady = rng.poisson(40, 36)
-    level = MonthlyLevel.of(steady)
-    assert level.level == pytest.approx(steady.mean(), rel=0.04)
-    grown = np.concatenate([rng.poisson(20, 18), rng.poisson(80, 18)])
-    assert MonthlyLevel.of(grown).level == pytest.approx(grown[-6:].mean(), rel=0.1)
+    steady = [MonthlyLevel.of(rng.poisson(40, 36)) for _ in range(60)]
+    assert np.mean([one.level for one in steady]) == pytest.approx(40, rel=0.02)
+    assert np.mean([one.expected(12) for one in steady], axis=0) == pytest.approx(np.full(12, 40), rel=0.04)
+    growing = [MonthlyLevel.of(rng.poisson(100 * 1.02 ** np.arange(36))) for _ in range(20)]
+    last = 100 * 1.02**35
+    assert np.mean([one.level for one in growing]) == pytest.approx(last, rel=0.04)
+    # Growth goes on, and fades: between half and all of two in a hundred a month.
+    assert 1.10 < np.mean([one.expected(12)[-1] for one in growing]) / last < 1.02**12
+    assert MonthlyLevel.of(rng.poisson(100 * 1.02 ** np.arange(36)), may_grow=False).growth == 0
+    moved = np.concatenate([rng.poisson(20, 18), rng.poisson(80, 18)])
+    assert MonthlyLevel.of(moved).level == pytest.approx(moved[-6:].mean(), rel=0.12)
     assert MonthlyLevel.of([]).level == 0.0
     assert MonthlyLevel.of([0, 0, 0, 0]).level == 0.0
 

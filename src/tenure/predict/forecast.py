@@ -267,7 +267,7 @@ def _of_contracts(
     staying = fit(months.past, months.months)
     units = _units(months, conversion, missing)
     told = book(months, staying, units, new)
-    if not told.customers.sum() and not told.newcomers.expected:
+    if not told.customers.sum() and not told.newcomers.expected(1).any():
         raise CannotFit(
             f"nobody is under contract on {months.cut - timedelta(days=1)} and nobody came in the months before: there "
             "is nothing to go on with; --new N tells how many will come"
@@ -300,8 +300,9 @@ def _assumed(told: Book, months: CustomerMonths, new: float | None) -> list[str]
         far = float(np.sqrt(level.weights @ (level.errors**2 + (level.levels - level.level) ** 2)))
         said.append(
             f"New business is an assumption: {level.level:,.1f} customers a month (give or take {1.96 * far:,.1f}), an "
-            f"average of the last {level.months} months in which recent ones count more the more the numbers wandered; "
-            "they pay what those of the last 12 months paid. --new tells another number."
+            f"average of the last {level.months} months in which recent ones count more the more the numbers "
+            f"wandered, {_growing(level.growth)}; they pay what those of the last 12 months paid. --new tells another "
+            "number."
         )
     else:
         said.append("New business: nobody came in the months that are known, and nobody is taken to come (--new N).")
@@ -309,6 +310,13 @@ def _assumed(told: Book, months: CustomerMonths, new: float | None) -> list[str]
     if people < _SMALL:
         said.append(f"{people} customers are few: chance alone moves every figure, and the intervals say how far.")
     return said + [f"{note[0].upper()}{note[1:]}." for note in staying.notes]
+
+
+def _growing(growth: float) -> str:
+    if abs(growth) < 0.002:
+        return "neither growing nor shrinking"
+    way = "growing" if growth > 0 else "shrinking"
+    return f"{way} {100 * abs(growth):.1f} % a month as they did, less and less"
 
 
 def _of_buyers(bought: dict[str, Purchases], new: float | None) -> list[str]:
@@ -328,8 +336,8 @@ def _of_prices(asked: Sequence[WhatIf], elasticity: float | None) -> list[str]:
     if elasticity is None:
         return [f"{when} Nobody is taken to leave or to stay away because of it: --elasticity says otherwise."]
     return [
-        f"{when} Elasticity {elasticity:.3g}: a price 10 % higher drives {-10 * elasticity:.2g} % away, once, at the term "
-        "in which they first meet it, and as many of those who would have come."
+        f"{when} Elasticity {elasticity:.3g}: a price 10 % higher drives {-10 * elasticity:.2g} % away, once, at the "
+        "term in which they first meet it, and as many of those who would have come."
     ]
 
 

@@ -43,10 +43,9 @@ class Newcomers:
     unsure: dict[str, float]
     seen: int
 
-    @property
-    def expected(self) -> float:
-        """So many a month."""
-        return self.level.level if self.fixed is None else self.fixed
+    def expected(self, ahead: int) -> Real:
+        """So many in each of the next months."""
+        return self.level.expected(ahead) if self.fixed is None else np.full(ahead, self.fixed)
 
 
 @dataclass(frozen=True, eq=False)

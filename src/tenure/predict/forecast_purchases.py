@@ -79,7 +79,7 @@ def _ahead(one: BuyerValue, cut: date, ahead: int, seed: int, fixed: float | Non
     bought, again = _of_known(one, one.model, np.arange(len(h)), ahead)
     mean_new = float(np.asarray(one.mean_values(np.zeros(1), np.zeros(1)))[0])
     fresh = _of_new(one.model, ahead)
-    came = np.full(ahead, level.level if fixed is None else fixed)
+    came = level.expected(ahead) if fixed is None else np.full(ahead, fixed)
     expected = bought.sum(axis=0) + came @ fresh
     revenue = (bought / np.maximum(h.customers, 1)[:, None] * again[:, None]).sum(axis=0) + came @ fresh * mean_new
     # Worlds: other parameters, on some of the histories.

@@ -162,10 +162,10 @@ class Worlds:
         before = _begins(_stays(raw[0])) * book.customers[:, None]
         there, left = before.sum(axis=0), np.where(told, 0.0, before * raw[0]).sum(axis=0)
         shocks = book.staying.shocks(self.ahead)
-        come = book.newcomers.expected
+        come = book.newcomers.expected(self.ahead)
         for month in range(self.ahead - 1):
             chances = np.minimum(raw[2][:, : self.ahead - 1 - month] * shocks[month + 1 :], _MOST)
-            mine = _begins(_stays(chances)) * book.newcomers.shares[:, None] * come
+            mine = _begins(_stays(chances)) * book.newcomers.shares[:, None] * come[month]
             there[month + 1 :] += mine.sum(axis=0)
             left[month + 1 :] += (mine * chances).sum(axis=0)
         found = np.divide(left, there, out=np.zeros(self.ahead), where=there > 0)
@@ -240,7 +240,7 @@ class Worlds:
         paths = self.many * LIVES
         of = np.repeat(np.arange(self.many), LIVES)
         levels = self._levels(paths) * factor
-        expected = self._expected(mean, np.full(n, new.expected * factor), begun)
+        expected = self._expected(mean, new.expected(n) * factor, begun)
         found = _paths(self, worlds, of, levels, begun)
         for name, told in found.items():
             if name not in expected:

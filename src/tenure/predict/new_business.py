@@ -1,10 +1,11 @@
 """How many will come next month? The level of a monthly count that wanders, and how far it may go.
 
 A count of each month (new customers; tickets, per customer) is taken as a level plus chance, and the level itself as a
-walk: the forecast is an average of past months, the recent ones weighing more the more the level has wandered. How much
-it wanders is not known either: every walk of `WALKS` is weighed by how likely it makes the months that were seen, and
-draws are made from all of them. Chance is at least that of a Poisson count. No season and no trend goes on by itself.
-Source: Muth 1960; Harvey 1989, the local level model.
+walk: the forecast is an average of past months, the recent ones weighing more the more the level has wandered. It may
+have grown as well, by so much a month, which goes on and fades (`DAMPED` of it is left each month). How much it wanders
+and grows is not known: each of `WALKS` with each of `GROWTHS` is weighed by how likely it makes the months that were
+seen, and draws are made from all of them. Chance is at least that of a Poisson count. There is no season in it.
+Sources: Muth 1960; Harvey 1989, the local level model; Gardner & McKenzie 1985, the damped trend.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 # Variance of a month's step of the level, over that of a month's chance.
 WALKS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 4.0)
+# Growth a month, and how likely it is before any month was seen: half of all say that there is none.
+GROWTHS = {-0.04: 0.03, -0.02: 0.07, -0.01: 0.15, 0.0: 0.5, 0.01: 0.15, 0.02: 0.07, 0.04: 0.03}
+DAMPED = 0.95
 _WIDEST_STEP = 0.25  # of the level, in a month
 
 
@@ -28,48 +32,70 @@ _WIDEST_STEP = 0.25  # of the level, in a month
 class MonthlyLevel:
     """Where a monthly count stands, per unit of exposure, and what is not known of it.
 
-    level: the mean over all walks; levels, errors, weights: of each walk, its mean, standard error and probability;
-    noise: variance of a month's rate at mean exposure by chance; exposure: the mean one; months: how many were seen.
+    level: the mean over all ways to see it; levels, errors, weights, walks, growths: of each way, its mean, standard
+    error and probability, and what it is; noise: variance of a month's rate at mean exposure by chance; exposure: the
+    mean one; months: how many were seen.
     """
 
     level: float
     levels: Real
     errors: Real
     weights: Real
+    walks: Real
+    growths: Real
     noise: float
     exposure: float
     months: int
 
     @classmethod
-    def of(cls, counts: ArrayLike, exposures: ArrayLike | None = None) -> MonthlyLevel:
+    def of(cls, counts: ArrayLike, exposures: ArrayLike | None = None, may_grow: bool = True) -> MonthlyLevel:
         """What these months tell, the oldest first. exposures: what each count grows with, such as customers.
 
-        Months without exposure tell nothing. Of no month at all the level is 0, and nothing is known.
+        may_grow: whether growth is looked for. Months without exposure tell nothing. Of no month at all the level is 0,
+        and nothing is known.
         """
         count = np.asarray(counts, dtype=np.float64)
         e = np.ones(len(count)) if exposures is None else np.asarray(exposures, dtype=np.float64)
         count, e = count[e > 0], e[e > 0]
+        prior = GROWTHS if may_grow else {0.0: 1.0}
+        walks = np.tile(WALKS, len(prior))
+        growths, before = (np.repeat(list(each), len(WALKS)) for each in (prior, prior.values()))
         if not len(count):
-            nothing = np.zeros(len(WALKS))
-            return cls(0.0, nothing, nothing, np.full(len(WALKS), 1 / len(WALKS)), 0.0, 1.0, 0)
+            nothing = np.zeros(len(walks))
+            return cls(0.0, nothing, nothing, np.full(len(walks), 1 / len(walks)), walks, growths, 0.0, 1.0, 0)
         rate, mean_e = count / e, float(e.mean())
         # A count of nothing in so many months still allows for half a one.
-        poisson = max(float(count.sum()), 0.5) / float(e.sum()) / mean_e
-        told = [_filtered(rate, mean_e / e, walk, poisson) for walk in WALKS]
-        log_likelihood = np.array([each[2] for each in told])
-        weights = np.exp(log_likelihood - log_likelihood.max())
+        total = max(float(count.sum()), 0.5)
+        back = np.arange(len(rate)) - (len(rate) - 1)
+        told, log_likelihood = [], np.empty(len(walks))
+        for i, (walk, growth) in enumerate(zip(walks, growths, strict=True)):
+            # As if all months were the last one: what grew is scaled up, and its chance with it.
+            scale = np.exp(-growth * back)
+            poisson = total / float((e / scale).sum()) / mean_e
+            told.append(_filtered(rate * scale, mean_e / e * scale, walk, poisson))
+            log_likelihood[i] = told[-1][2] + float(np.log(scale[1:]).sum())
+        weights = before * np.exp(log_likelihood - log_likelihood.max())
         weights /= weights.sum()
         levels = np.maximum([each[0] for each in told], 0.0)
         errors = np.sqrt([each[1] * each[3] for each in told])
         noise = float(weights @ [each[3] for each in told])
-        return cls(float(weights @ levels), levels, errors, weights, noise, mean_e, len(count))
+        return cls(float(weights @ levels), levels, errors, weights, walks, growths, noise, mean_e, len(count))
 
     def scaled(self, factor: float) -> MonthlyLevel:
         """The same, so many times as high, and as uncertain in proportion."""
         return MonthlyLevel(
-            self.level * factor, self.levels * factor, self.errors * factor, self.weights, self.noise * factor**2,
-            self.exposure, self.months,
+            self.level * factor, self.levels * factor, self.errors * factor, self.weights, self.walks, self.growths,
+            self.noise * factor**2, self.exposure, self.months,
         )  # fmt: skip
+
+    @property
+    def growth(self) -> float:
+        """How much it grows a month now, the mean of what is likely."""
+        return float(self.weights @ self.growths)
+
+    def expected(self, ahead: int) -> Real:
+        """The level of each of the next months."""
+        return np.asarray((self.weights * self.levels) @ np.exp(self.growths[:, None] * _faded(ahead)))
 
     @property
     def excess(self) -> float:
@@ -78,17 +104,17 @@ class MonthlyLevel:
 
     def paths(self, rng: np.random.Generator, many: int, ahead: int) -> Real:
         """Levels of the next months in so many worlds: (world, month), each with the mean of its walk."""
-        walk = rng.choice(len(WALKS), many, p=self.weights)
+        walk = rng.choice(len(self.walks), many, p=self.weights)
         mean, error = self.levels[walk], self.errors[walk]
         level = np.where(mean > 0, mean, self.level)
         spread = np.where(level > 0, error / np.maximum(level, 1e-300), 0.0)
         # Gamma: a level is never below nothing. The draw is made for all, so that no walk moves another's chance.
         shape = 1 / np.maximum(spread, 1e-6) ** 2
         start = level * rng.gamma(shape, 1 / shape)
-        step = np.sqrt(np.array(WALKS)[walk] * self.noise) / np.maximum(level, 1e-300)
+        step = np.sqrt(self.walks[walk] * self.noise) / np.maximum(level, 1e-300)
         step = np.minimum(step, _WIDEST_STEP)[:, None]
         moved = np.cumsum(rng.normal(size=(many, ahead)) * step - step**2 / 2, axis=1)
-        return np.asarray(start[:, None] * np.exp(moved))
+        return np.asarray(start[:, None] * np.exp(moved + self.growths[walk][:, None] * _faded(ahead)))
 
     def counts(self, rng: np.random.Generator, expected: Real) -> Any:
         """Whole counts around what is expected, as much apart as months were: Poisson, or Gamma-Poisson."""
@@ -97,6 +123,11 @@ class MonthlyLevel:
             shape = np.maximum(expected / more, 1e-12)
             expected = rng.gamma(shape, more)
         return rng.poisson(expected)
+
+
+def _faded(ahead: int) -> Real:
+    """So many months' growth has come together by each of the next months."""
+    return np.cumsum(DAMPED ** np.arange(1, ahead + 1))
 
 
 def _filtered(rate: Real, noise: Real, walk: float, poisson: float) -> tuple[float, float, float, float]:

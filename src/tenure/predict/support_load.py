@@ -56,7 +56,7 @@ def support_load(
     # The month of the first ticket may be half a one; of few months it is kept all the same.
     first = int(seen[0]) + (1 if seen[0] > 0 and len(opened) - int(seen[0]) > 3 else 0)
     there = np.asarray(customers, dtype=np.float64)[first:]
-    rate = MonthlyLevel.of(opened[first:], there)
+    rate = MonthlyLevel.of(opened[first:], there, may_grow=False)
     if rate.months == 0:
         return SupportLoad(None, None, ("tickets are known of no month with customers, and are not forecast",))
     notes.append(
