@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tenure.predict import Cox, DiscreteHazard
+from tenure.predict import BetaGeoNBD, Cox, DiscreteHazard
 from tenure.predict.censored_scores import judge_survival
+from tenure.predict.features_refused import auc
 from tenure.predict.hazards import person_periods
 from tenure.predict.judging import judge
 
@@ -84,3 +85,40 @@ def test_either_learner_alone_holds_on_telco(learner: str, shared_data: Callable
     told = judge(left[~odd], model.predict_leaving(X[~odd], tenure[~odd]), draws=50)
     assert 0.82 < (told["auc"].value or 0) < 0.87
     assert 0.9 <= (told["calibration_slope"].value or 0) <= 1.1
+
+
+@pytest.mark.parametrize(
+    ("cut", "happened", "expected", "off", "naive"),
+    [("2011-06-09", 6866, 6112, 1.509, 1.610), ("2011-09-01", 4806, 3610, 0.997, 0.966)],
+)
+def test_online_retail_out_of_time_is_foreseen_but_for_its_christmas(
+    cut: str, happened: int, expected: int, off: float, naive: float, shared_data: Callable[[str], Path]
+) -> None:
+    import duckdb
+
+    file = shared_data("onlineretail_uci/onlineretail.parquet")
+    sql = f"""
+    WITH days AS (
+     SELECT DISTINCT CustomerID AS c, CAST(InvoiceDate AS DATE) AS day FROM '{file}'
+     WHERE CustomerID IS NOT NULL AND Quantity > 0 AND UnitPrice > 0 AND InvoiceNo NOT LIKE 'C%'
+    ), buyers AS (
+     SELECT c, min(day) AS first, max(day) FILTER (day < DATE '{cut}') AS last,
+      count(*) FILTER (day < DATE '{cut}') - 1 AS again, count(*) FILTER (day >= DATE '{cut}') AS later
+     FROM days GROUP BY c HAVING min(day) < DATE '{cut}'
+    )
+    SELECT again, date_diff('day', first, last) / 7.0, date_diff('day', first, DATE '{cut}') / 7.0, later FROM buyers
+    ORDER BY c
+    """
+    told = duckdb.sql(sql).fetchnumpy()
+    again, recency, age, later = (np.asarray(column, dtype=np.float64) for column in told.values())
+    ahead = (np.datetime64("2011-12-10") - np.datetime64(cut)).astype(int) / 7
+    model = BetaGeoNBD().fit(again, recency, age)
+    said = model.conditional_expected_purchases(ahead, again, recency, age)
+    assert later.sum() == happened
+    # 11 % too few over half a year, 25 % from September on: a shop of presents, and no model of these knows Christmas.
+    assert said.sum() == pytest.approx(expected, rel=0.002)
+    rates = again / age * ahead
+    assert [np.abs(guess - later).mean() for guess in (said, rates)] == pytest.approx([off, naive], abs=0.002)
+    assert abs(said.sum() - happened) < abs(rates.sum() - happened)
+    # Who will buy again is ranked better than by the last purchase alone.
+    assert auc(said, later > 0) > auc(recency - age, later > 0) + 0.03
