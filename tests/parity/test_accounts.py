@@ -78,7 +78,7 @@ def told_by_account(facts: Facts, reference: Reference) -> Facts:
 
 
 @settings(
-    max_examples=50 if ON_CI else 4,
+    max_examples=20 if ON_CI else 4,
     deadline=None,
     phases=WITHOUT_SHRINKING,
     suppress_health_check=UNHURRIED,
@@ -106,7 +106,7 @@ def test_accounts_are_what_one_gets_who_calls_every_customer_by_the_account(
         assert wrong_cells(accounts, reference, world, window, ()) == []
 
 
-@settings(max_examples=25 if ON_CI else 3, deadline=None, phases=WITHOUT_SHRINKING, suppress_health_check=UNHURRIED)
+@settings(max_examples=10 if ON_CI else 3, deadline=None, phases=WITHOUT_SHRINKING, suppress_health_check=UNHURRIED)
 @given(
     world=worlds(),
     shops=st.tuples(*(families(name=f"k{number}") for number in range(COMPANIES))),
@@ -166,7 +166,7 @@ def mergers(draw: Callable[..., Any]) -> tuple[Facts, dict[str, str]]:
     return facts, into
 
 
-@settings(max_examples=40 if ON_CI else 6, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=15 if ON_CI else 6, deadline=None, suppress_health_check=UNHURRIED)
 @given(story=mergers())
 def test_a_merger_invents_nobody_and_loses_nobody(story: tuple[Facts, dict[str, str]]) -> None:
     facts, into = story

@@ -54,7 +54,7 @@ def definitions(draw: Any) -> Definition:
 
 
 @settings(
-    max_examples=15 if ON_CI else 5,
+    max_examples=8 if ON_CI else 5,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=list(HealthCheck),

@@ -50,7 +50,7 @@ def shops(draw: Callable[..., Any]) -> Facts:
 
 
 @settings(
-    max_examples=40 if ON_CI else 15,
+    max_examples=20 if ON_CI else 10,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
@@ -126,7 +126,7 @@ def test_buyers_are_those_that_a_walk_over_every_day_finds(
 
 
 @settings(
-    max_examples=25 if ON_CI else 8,
+    max_examples=12 if ON_CI else 8,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],

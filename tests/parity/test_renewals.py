@@ -43,7 +43,7 @@ def told_by_the_product(
 
 
 @settings(
-    max_examples=60 if ON_CI else 8,
+    max_examples=25 if ON_CI else 8,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
