@@ -323,12 +323,13 @@ def _before(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _doubted(one: Finding, before: dict[str, Any]) -> Finding:
-    """A finding on messages that stands: where the side that leaves more was worse off already, it points to no cause."""
-    if one.name not in _CAUSES or one.estimate.value is None or not one.stands:
+    """A finding on messages, with what was known before; where it stands and the worse side leaves more, without a cause."""
+    if one.name not in _CAUSES or one.estimate.value is None:
         return one
-    more = dict(one.more)
+    more = {**one.more, **{f"{measure}_before": result.difference.value for measure, result in before.items()}}
+    if not one.stands:
+        return replace(one, more=more)
     for measure, result in before.items():
-        more[f"{measure}_before"] = result.difference.value
         value = result.difference.value
         if result.p is not None and value is not None and result.p < DOUBT and value * one.estimate.value > 0:
             what = "unhappier" if measure == "unhappy" else "out of their rhythm more often"
