@@ -34,6 +34,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tenure.Workspace]
     # Who stops using it leaves, far more than by default: a small company in which there is something to learn.
     place = tmp_path_factory.mktemp("next") / "shop"
     workspace, _ = opened(place, customers=1_000, months=18, causes=Causes(experience=8, support=4))
+    workspace.close()
+    with (place / "tenure.toml").open("a", encoding="utf-8") as file:
+        file.write("\ncontact_cost = 2\noffer_cost = 12.5\ncontacts_a_month = 20\n")
+    workspace = tenure.open(place)
     yield workspace
     workspace.close()
 
@@ -203,6 +207,15 @@ def test_a_replay_tells_every_figure_of_model_and_baselines_with_its_interval(re
     assert of_model["empc"]["currency"] == "USD" and of_model["auc"]["currency"] is None
 
 
+def test_costs_and_the_number_of_contacts_are_those_of_the_settings(replayed: Backtest) -> None:
+    assert (replayed.campaign.contact_cost, replayed.campaign.offer_cost) == (2.0, 12.5)
+    looks, months = len(replayed.replayed.left), len(replayed.by_month())
+    share = round(20 * months / looks, 4)
+    own = [row for row in replayed.rows() if row["figure"] == f"saved_{share:g}"]
+    assert len(own) == 3 and all(row["currency"] == "USD" for row in own)
+    assert any("20 contacts a month" in note for note in replayed.says)
+
+
 def test_no_model_of_a_replay_is_judged_on_a_time_that_it_could_know(replayed: Backtest) -> None:
     told = replayed.replayed
     firsts = [micros(origin.cut_off) for origin in told.origins]
@@ -319,12 +332,13 @@ def test_facts_dated_ahead_neither_move_the_day_nor_the_scores(company: Company)
     assert one.column("probability").to_pylist() == two.column("probability").to_pylist()
 
 
-def test_a_lifetime_value_needs_a_curve_and_says_so_without_one(company: Company) -> None:
+def test_what_is_at_stake_where_nobody_left_is_an_extrapolation_and_it_is_said(company: Company) -> None:
     facts = Facts()
     for n in range(4):
         facts.state("2025-10-10", customer=f"c{n}")
     workspace = company(facts).workspace
     workspace.fit(horizons=("30d",), as_of="2026-02-28", threads=1)
     told = workspace.risk(as_of="2026-02-28", threads=1)
-    assert [row["value"] for row in told.rows()] == [None] * 4
-    assert any("worth is not known" in says for says in told.says)
+    worth = {row["customer_id"]: row["value"] for row in workspace.value(as_of="2026-02-28").people()}
+    assert {row["customer_id"]: row["value"] for row in told.rows()} == worth
+    assert any("that everybody stays is an extrapolation" in says for says in told.says)

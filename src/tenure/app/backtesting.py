@@ -123,12 +123,13 @@ def backtest(
     """History replayed: a model every `step` months, judged on those after it, decisions from `gap` days on.
 
     gap: lead time (default: lead_days of the settings). offer_cost, contact_cost: major units of the reporting
-    currency. Raises CannotFit where history is too short to hold back any of it.
+    currency (default: the settings', else shares of what a customer is worth); contacts_a_month of the settings is a
+    budget of its own. Raises CannotFit where history is too short to hold back any of it.
     """
     from tenure.predict.at_stake import by_tenure
     from tenure.predict.features_periods import Looks
     from tenure.predict.profit import Campaign
-    from tenure.predict.replay import SHORTEST, origins_of, replay
+    from tenure.predict.replay import BUDGETS, SHORTEST, origins_of, replay
 
     days = days_of(horizon)
     lead = shop.settings.lead_days if gap is None else gap
@@ -168,6 +169,9 @@ def backtest(
         # Who pays nothing today is worth nothing of what is known.
         worths = np.nan_to_num(worth, nan=float(np.nanmean(worth)))
         mean = float(worths.mean())
+        settings = shop.settings
+        offer_cost = settings.offer_cost if offer_cost is None else offer_cost
+        contact_cost = settings.contact_cost if contact_cost is None else contact_cost
         offer = OFFER * mean if offer_cost is None else offer_cost
         touch = CONTACT * mean if contact_cost is None else contact_cost
         if mean <= offer:
@@ -183,5 +187,10 @@ def backtest(
     else:
         currency, campaign = None, Campaign()
         said.append("Money: each customer counts 200, for what they pay is not known in one currency.")
-    judged = replayed.judge(value=worths, campaign=campaign, draws=draws, seed=seed)
+    budgets = list(BUDGETS)
+    if (most := shop.settings.contacts_a_month) is not None:
+        share = min(most * len(np.unique(replayed.cut_off)) / len(replayed.left), 1.0)
+        budgets = sorted({*budgets, round(share, 4)})
+        said.append(f"{most:,} contacts a month (contacts_a_month) are {share:.1%} of the base.")
+    judged = replayed.judge(value=worths, campaign=campaign, budgets=budgets, draws=draws, seed=seed)
     return Backtest(horizon, day, replayed, judged, replayed.verdict(seed=seed), campaign, currency, tuple(said))

@@ -29,6 +29,9 @@ TEMPLATE = """\
 # treating_plays = []             # plays whose touches treat, though they carry no arm ("check-in")
 # tickets_per_agent = 40          # tickets that one agent answers a month; else as seen
 # lead_days = 7                   # how long before it matters one must act
+# contact_cost = 4.00             # of one contact, in the reporting currency [default: 0.5 % of a customer's value]
+# offer_cost = 40.00              # of an offer that is taken [default: 5 % of a customer's value]
+# contacts_a_month = 50           # how many customers can be contacted in a month
 # static_columns = []             # columns of customers that never change: country, language, channel
 # engine = "duckdb"               # or "spark"
 # memory_limit = "4GB"            # of DuckDB
@@ -63,6 +66,9 @@ class Settings:
     treating_plays: list[str] = field(default_factory=list)
     tickets_per_agent: float | None = None
     lead_days: int = 7
+    contact_cost: float | None = None
+    offer_cost: float | None = None
+    contacts_a_month: int | None = None
     static_columns: list[str] = field(default_factory=list)
     inactivity_window: str | int | None = None
     engine: str = "duckdb"
@@ -87,6 +93,9 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "treating_plays": list,
     "tickets_per_agent": (int, float),
     "lead_days": int,
+    "contact_cost": (int, float),
+    "offer_cost": (int, float),
+    "contacts_a_month": int,
     "static_columns": list,
     "inactivity_window": (str, int),
     "engine": str,
@@ -168,6 +177,10 @@ def read(folder: Path) -> Settings:
         raise BadConfiguration(
             f"{path}: tickets_per_agent = {settings.tickets_per_agent}: give the tickets that one agent answers a month"
         )
+    for key in ("contact_cost", "offer_cost", "contacts_a_month"):
+        amount = getattr(settings, key)
+        if amount is not None and not (isfinite(amount) and amount >= (1 if key == "contacts_a_month" else 0)):
+            raise BadConfiguration(f"{path}: {key} = {amount}: give an amount, such as {key} = 50")
     for key in ("treating_plays", "static_columns"):
         if not all(isinstance(name, str) for name in getattr(settings, key)):
             raise BadConfiguration(f'{path}: {key} is a list of names, such as ["check-in"]')

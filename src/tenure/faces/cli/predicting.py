@@ -229,10 +229,14 @@ def backtest(
     ] = None,
     step: Annotated[int, typer.Option(metavar="MONTHS", min=1, help="A new model every so many months.")] = 3,
     offer: Annotated[
-        float | None, typer.Option(metavar="AMOUNT", min=0.0, help="What an offer costs [default: 5 % of the value].")
+        float | None,
+        typer.Option(
+            metavar="AMOUNT", min=0.0, help="What an offer costs [default: offer_cost, else 5 % of the value]."
+        ),
     ] = None,
     contact: Annotated[
-        float | None, typer.Option(metavar="AMOUNT", min=0.0, help="What a contact costs [default: 0.5 % of it].")
+        float | None,
+        typer.Option(metavar="AMOUNT", min=0.0, help="What a contact costs [default: contact_cost, else 0.5 %]."),
     ] = None,
     chart: ChartOption = None,
     language: LanguageOption = "en",
@@ -297,7 +301,7 @@ def backtest_text(found: Backtest, rows: Sequence[dict[str, Any]]) -> str:
     for figure in dict.fromkeys(row["figure"] for row in rows):
         title = FIGURES.get(figure)
         if figure.startswith("saved_"):
-            title = f"saved, {float(figure.removeprefix('saved_')):.0%} contacted"
+            title = f"saved, {100 * float(figure.removeprefix('saved_')):.3g}% contacted"
         if title is None:
             continue
         cells = []
