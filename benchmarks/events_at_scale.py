@@ -104,10 +104,10 @@ FROM o WHERE day < {DAYS}
 CHUNK = 25_000_000
 
 
-def write(kind: str, root: str | Path, rows: int) -> int:
-    """A lake under `root` with about that many rows of the kind; how many they are."""
+def write(kind: str, root: str | Path, rows: int, each: int = USES_EACH) -> int:
+    """A lake under `root` with about that many rows of the kind; how many they are. each: rows of usage a customer."""
     if kind == "usage":
-        customers = max(100, rows // USES_EACH)
+        customers = max(100, rows // each)
         for table, sql in (("customers", _CUSTOMERS), ("identities", _IDENTITIES), ("subscription_states", _STATES)):
             _store(root, table, [sql.format(customers=customers)])
         step = DAYS * 86_400_000_000 // rows
@@ -145,8 +145,11 @@ def main() -> None:
     parser.add_argument("kind", choices=("lines", "usage", "orders"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int, default=10_000_000, help="about so many (10,000,000)")
+    parser.add_argument("--each", type=int, default=USES_EACH, help=f"rows of usage a customer ({USES_EACH:,})")
     options = parser.parse_args()
-    print(f"{write(options.kind, options.folder, options.rows):,} rows of {options.kind} in {options.folder}")
+    print(
+        f"{write(options.kind, options.folder, options.rows, options.each):,} rows of {options.kind} in {options.folder}"
+    )
 
 
 if __name__ == "__main__":
