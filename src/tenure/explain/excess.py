@@ -9,11 +9,10 @@ o is how much of a decision there is at all: a yearly contract is thought over w
 can do more, and before it nothing; it is read off the base. c lets longer terms differ from that. The likelihood is
 Poisson's, maximised by Fisher scoring; errors are those of the likelihood, carried to the shares by the delta method.
 Whether a cause is there at all is a score test, one-sided, its tail that of a scaled Poisson count; causes are admitted
-one after the other, each against those that are admitted already. Where none has an effect any is admitted in one world of
-twenty; where some have, of the causes that are named one in twenty is false on average: the first is corrected for all that
-were tried, the k-th for a k-th of that. Segments, of which there are many, are corrected by Holm throughout.
+one after the other, each against those that are admitted already, corrected for how many were still tried (Holm), so
+that one false one in twenty worlds is all that is risked, whatever else is real.
 
-Sources: Breslow & Day 1987, chapter 4 (additive excess risk); McCullagh & Nelder 1989; Benjamini & Hochberg 1995.
+Sources: Breslow & Day 1987, chapter 4 (additive excess risk); McCullagh & Nelder 1989; Holm 1979.
 """
 
 from __future__ import annotations
@@ -147,7 +146,7 @@ def fitted(
     segments: Mapping[str, Sequence[int]] | None = None,
     shares: tuple[float, float] = (1.0, 1.0),
 ) -> Excess:
-    """Admits those causes that are there by more than chance, at `level` (see the module), and fits the hazard with them.
+    """Admits those causes that are there by more than chance, at the family-wise `level`, and fits the hazard with them.
 
     causes: columns of the evidence by cause; segments: the same of kinds of customers, which are a family of their own;
     shares: the parts of the level that the two may spend. adjusted_p is compared with `level`. Raises CannotFit where
@@ -167,13 +166,10 @@ def fitted(
     nearness = theta[list(cells.nearness)]
     cells = cells.weighed(nearness)
     floor = [0.0, 0.0]
-    several = sum(family[name] == 0 for name in waiting)
     while waiting:
         test = _Score(cells, theta, covariance, [column for held in inside.values() for column in held])
         tests = {name: test(columns) for name, columns in waiting.items()}
-        left = sum(family[name] for name in waiting)
-        # Of causes the k-th is held to k times the first one's limit (Benjamini and Hochberg), of segments to Holm's.
-        many = (several / (1 + sum(family[name] == 0 for name in inside)), float(left))
+        many = [sum(family[name] == one for name in waiting) for one in (0, 1)]
         for name, (p, slope, error) in tests.items():
             mine = family[name]
             corrected = min(1.0, max(floor[mine], p * many[mine] / shares[mine]))
