@@ -6,7 +6,7 @@
     found.tenths       for each metric and tenth: customer-months, who left, the share with its interval
 
 Metrics are taken as each month begins and look back; leaving is looked for `lead` days later, so that the quiet weeks
-of somebody who has decided do not count as a reason. What stands goes with leaving; it need not cause it.
+of somebody who has decided do not count as a reason; use is not told of who had paused meanwhile. What stands goes with leaving; it need not cause it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from tenure.explain.contrasts import Contrast, contrasted
 from tenure.explain.findings import Finding
 from tenure.explain.months import LEAD_DAYS, Months
+from tenure.explain.pauses import away
 from tenure.kernel.stats import wilson
 from tenure.lake.facts import Facts
 from tenure.lake.portable import DAY_US, Statement
@@ -148,6 +149,9 @@ def _ranked(st: Statement, months: Months, metrics: Sequence[Metric]) -> str:
     joins = ""
     if any("usage" in metric.needs for metric in metrics):
         joins += f" LEFT JOIN {used(st, facts)} AS u ON u.customer_id = r.customer_id AND u.cut = r.cut"
+    paused = away(st, facts, USED_DAYS) if joins else None
+    if paused is not None:
+        joins += f" LEFT JOIN {paused} AS p ON p.customer_id = r.customer_id AND p.cut = r.cut"
     if any("tickets" in metric.needs for metric in metrics):
         joins += f" LEFT JOIN {_opened(st, facts)} AS t ON t.customer_id = r.customer_id AND t.cut = r.cut"
     since = {
@@ -161,7 +165,8 @@ def _ranked(st: Statement, months: Months, metrics: Sequence[Metric]) -> str:
             days = USED_DAYS if table == "usage" else TICKET_DAYS
             sql = sql if "CASE" in metric.sql else f"coalesce({sql}, 0.0)"
             # Before anything was told, nobody knows that there was nothing.
-            sql = f"CASE WHEN r.at_us >= {since[table] + days * DAY_US} THEN {sql} END"
+            there = " AND p.cut IS NULL" if paused is not None and table == "usage" else ""
+            sql = f"CASE WHEN r.at_us >= {since[table] + days * DAY_US}{there} THEN {sql} END"
         values.append(f"{sql} AS value_{i}")
     valued = st.step("behaving", f"SELECT r.*, {', '.join(values)} FROM {at_risk} AS r{joins}")
     ranks = [

@@ -22,6 +22,7 @@ import numpy as np
 from tenure.errors import BadPeriod
 from tenure.explain.excess import Cells
 from tenure.explain.months import Months
+from tenure.explain.pauses import away
 from tenure.kernel.time import midnight, periods
 from tenure.lake.facts import Facts
 from tenure.lake.portable import DAY_US, Statement, micros
@@ -67,7 +68,7 @@ EVIDENCE = {
     "the customer",
     "support": f"a ticket of the last {STALE_WEEKS} weeks whose first answer took more than {SLOWISH_HOURS} hours",
     "experience": f"among the {LOW_USE[-1]:.0%} of customer-weeks with the least use in the {USED_WEEKS} weeks before, beside "
-    "customers who use the same features with as many seats",
+    "customers who use the same features with as many seats; who had paused meanwhile left out",
     "contact": f"the same play at least {BULK_TIMES} times in {BULK_DAYS} days, or nothing in {SILENT_DAYS} days and nobody in "
     "charge",
     "competition": f"weeks in which a rival asked at most {CHEAPER:.0%} of its first price; before and after, for all at once",
@@ -350,11 +351,18 @@ def _use(st: Statement, facts: Facts, joins: list[str], missing: dict[str, str])
         f"FROM {week}) AS spread GROUP BY customer_id, feature, cut + ahead",
     )
     band = "CASE WHEN r.seats IS NULL OR r.seats <= 1 THEN 0 WHEN r.seats <= 2 THEN 1 WHEN r.seats <= 4 THEN 2 WHEN r.seats <= 8 THEN 3 WHEN r.seats <= 16 THEN 4 WHEN r.seats <= 32 THEN 5 ELSE 6 END"
+    # Who paused meanwhile is not ranked, nor set beside others.
+    paused = away(st, facts, USED_WEEKS * 7)
+    join, there = "", ""
+    if paused is not None:
+        join = f" LEFT JOIN {paused} AS p ON p.customer_id = r.customer_id AND p.cut = r.cut"
+        there = " WHERE p.cut IS NULL"
     scored = st.step(
         "use_scored",
         f"SELECT r.customer_id, r.cut, a.feature, {band} AS band, r.plan, ln(1 + coalesce(u.q, 0)) AS much FROM at_risk AS r "
         f"JOIN {adopted} AS a ON a.customer_id = r.customer_id AND a.since + {USED_WEEKS} <= r.cut "
-        "LEFT JOIN use_ahead AS u ON u.customer_id = r.customer_id AND u.feature = a.feature AND u.cut = r.cut",
+        "LEFT JOIN use_ahead AS u ON u.customer_id = r.customer_id AND u.feature = a.feature AND u.cut = r.cut"
+        f"{join}{there}",
     )
     beside = st.step(
         "use_beside",

@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 
 from tenure.explain.months import Months
+from tenure.explain.pauses import away
 from tenure.lake.facts import Facts
 from tenure.lake.portable import DAY_US, Statement, day_number, micros
 from tenure.measure.item_days import local_day
@@ -68,9 +69,9 @@ def rhythms(st: Statement, months: Months) -> tuple[str, dict[str, str]]:
         told["falling"] = ("f.fell", "f.fell_day")
         told["narrower"] = ("b.narrower", "b.narrower_day")
         more = "q.typical AS typical_gap_days, q.last_day"
-        if facts.has("subscription_states"):
-            away = f"LEFT JOIN {_pauses(st, facts)} AS p ON p.customer_id = r.customer_id AND p.cut = r.cut"
-            joins.append(away)
+        paused = away(st, facts, 7 * WEEKS)
+        if paused is not None:
+            joins.append(f"LEFT JOIN {paused} AS p ON p.customer_id = r.customer_id AND p.cut = r.cut")
             for name in SIGNS[:3]:
                 told[name] = f"CASE WHEN p.cut IS NULL THEN {told[name][0]} END", told[name][1]
     else:
@@ -110,26 +111,6 @@ def _used_days(st: Statement, months: Months) -> str:
         "WHERE q > 0 GROUP BY customer_id, day, feature",
         keep=True,
         says="what each customer used, by day",
-    )
-
-
-def _pauses(st: Statement, facts: Facts) -> str:
-    """A step (customer_id, cut): who had paused in the weeks before a month's beginning."""
-    columns = ("customer_id", "subscription_id", "item_id", "effective_at", "status", "collection_paused", "resumes_at")
-    known = facts.counted(
-        st, facts.latest(st, "subscription_states", columns, step="known_pauses"), columns, "counted_pauses"
-    )
-    lasting = st.step(
-        "pauses",
-        "SELECT *, lead(effective_at) OVER (PARTITION BY subscription_id, item_id ORDER BY effective_at) AS next_ts "
-        f"FROM {known}",
-    )
-    until = "coalesce(least(p.next_ts, p.resumes_at), p.next_ts, p.resumes_at, 9000000000000000000)"
-    return st.step(
-        "away",
-        f"SELECT DISTINCT p.customer_id, c.cut FROM {lasting} AS p JOIN cuts AS c ON p.effective_at < c.at_us "
-        f"AND {until} > c.at_us - {7 * WEEKS * DAY_US} WHERE p.status = 'paused' OR coalesce(p.collection_paused, FALSE)",
-        says="who had paused, so that silence tells nothing",
     )
 
 
