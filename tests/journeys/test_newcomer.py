@@ -167,7 +167,7 @@ def test_the_demo_is_made_once_and_told_as_made_up_every_time(newcomer: Newcomer
     assert first.stderr == ""
     assert "\x1b" not in first.stdout
     asked = [line.split("tenure ", 1)[1] for line in first.stdout.splitlines() if line.startswith("  tenure -w shop ")]
-    assert len(asked) == 5
+    assert len(asked) == 7
     for command in asked:
         newcomer.run(*command.split())
     rows = newcomer.json("-w", "shop", "metrics", "customers", "--from", "2026-01")

@@ -800,7 +800,7 @@ def demo(
         f"  tenure {option} cohorts --period quarter\n"
         f"  tenure {option} survival --by channel\n"
         f"  tenure {option} why --from {year}-01 --to {month} --customers\n"
-        f"  tenure {option} fit && tenure {option} risk --top 20\n"
+        f"  tenure {option} forecast\n"
         f"  tenure {option} report --language th --out report-th.html"
     )
 
